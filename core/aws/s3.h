@@ -1,0 +1,35 @@
+/*
+ * s3 - the few object operations that berth needs, in bounded memory.
+ *
+ * Objects up to S3_PART_BYTES go by one PutObject, larger ones by a multipart upload whose parts are sent one at a time, so an upload holds one part in
+ * memory whatever the object's size. Limits: parts of 5 MiB to 5 GiB but for the last, 10,000 parts ("Amazon S3 multipart upload limits").
+ */
+#ifndef BERTH_AWS_S3_H
+#define BERTH_AWS_S3_H
+
+#include <stdbool.h>
+
+#include "core/aws/aws.h"
+
+enum { S3_PART_BYTES = 8 * 1024 * 1024, S3_PARTS_MAX = 10000 };
+
+struct s3_object {
+    const char *version_id; /* NULL on an unversioned bucket */
+    const char *etag;
+    int64_t bytes;
+};
+
+/* Absent (404) is a success with *found false. 403 without ListBucket looks like absent to nobody: it is ERR_DENIED. */
+int s3_head(struct aws *aws, const char *bucket, const char *key, struct arena *mem, bool *found, struct s3_object *out,
+            struct err *e);
+int s3_head_bucket(struct aws *aws, const char *bucket, struct err *e);
+int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *version_id, struct err *e);
+
+/* An upload in pieces. After a failure, or when it isn't ended, s3_upload_free aborts what was begun. */
+struct s3_upload;
+struct s3_upload *s3_upload_new(struct aws *aws, const char *bucket, const char *key, const char *content_type);
+int s3_upload_add(struct s3_upload *upload, const void *bytes, size_t len, struct err *e);
+int s3_upload_end(struct s3_upload *upload, struct arena *mem, struct s3_object *out, struct err *e);
+void s3_upload_free(struct s3_upload *upload);
+
+#endif
