@@ -6,8 +6,10 @@
  * Outside a transaction the scope is set in the same round trip as the statement and ends with it.
  *
  * Errors by SQLSTATE (in e->detail): 40xxx and 55P03 ERR_CONFLICT (whole transaction again); 08, 53, 57, 25006 ERR_TRANSIENT, and the
- * connection is replaced when next taken; 26000 is prepared again, once, by itself; 42501 ERR_DENIED; 22, 23 ERR_INVALID; P0001 by its
- * own hint; else ERR_INTERNAL.
+ * connection is replaced when next taken (not after 57014, a statement's time limit); 26000 is prepared again, once, by itself (in a
+ * transaction it can't be: ERR_CONFLICT); 0A000, a cached plan that a migration outdated, as 08; 42501 ERR_DENIED; 22, 23 ERR_INVALID;
+ * P0001, our own RAISE, ERR_INVALID with its message and hint, P0002 ERR_NOT_FOUND; else ERR_INTERNAL. A connection lost during COMMIT
+ * is ERR_TRANSIENT with 08007: whether it was committed isn't known. No message carries a parameter's value.
  */
 #ifndef BERTH_DB_DB_H
 #define BERTH_DB_DB_H
@@ -26,10 +28,11 @@ struct db_pool_options {
     const char *conninfo; /* libpq's, may hold a password: never logged */
     const char *name;     /* of the login, for messages and application_name: "hooks", "worker", "admin", "owner" */
     int size;             /* connections at most */
-    int take_timeout_ms;  /* how long db_take waits for one */
+    int take_timeout_ms;  /* how long db_take waits for one, and for Postgres to come back */
+    int statement_timeout_ms; /* a statement that takes longer is ended by Postgres (57014); 0: none */
 };
 int db_pool_new(const struct db_pool_options *options, struct db_pool **out, struct err *e); /* connects lazily */
-void db_pool_free(struct db_pool *pool);
+void db_pool_free(struct db_pool *pool); /* every connection must be back; NULL is fine */
 
 /* One connection, for one thread at a time. db_give is safe in the middle of a failed transaction (it is rolled back). */
 struct db;

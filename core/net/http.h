@@ -4,8 +4,9 @@
  * http_curl is the real transport, over libcurl: HTTP/1.1 and TLS with the system's trust, no redirects followed, no header
  * added that the caller didn't give (but Host, Content-Length), only http and https, reply size bounded, connections kept and reused
  * per thread. A reply with any status is a success here; what a status means is the caller's affair.
- * Errors: ERR_TRANSIENT (could not connect, timed out, cut off; detail is curl's name of it), ERR_INVALID (URL, TLS trust),
- * ERR_QUOTA (reply larger than allowed).
+ * Errors: ERR_TRANSIENT (could not connect, timed out, cut off; detail is curl's name of it), ERR_INVALID (URL, TLS trust, a control character
+ * in a header), ERR_QUOTA (reply larger than allowed). Their texts never hold a URL's query: presigned links keep their signature there.
+ * A proxy is taken from the standard environment (https_proxy, no_proxy).
  */
 #ifndef BERTH_NET_HTTP_H
 #define BERTH_NET_HTTP_H
@@ -17,7 +18,14 @@
 #include "core/base/arena.h"
 #include "core/base/err.h"
 
-enum { HTTP_REPLY_MAX = 16 * 1024 * 1024, HTTP_HEADERS_MAX = 128, HTTP_TIMEOUT_MS = 30000 };
+enum {
+    HTTP_REPLY_MAX = 16 * 1024 * 1024,
+    HTTP_HEADERS_MAX = 128,
+    HTTP_HEADER_BYTES_MAX = 64 * 1024,
+    HTTP_TIMEOUT_MS = 30000,
+    HTTP_CONNECT_TIMEOUT_MS = 5000,
+    HTTP_SILENCE_MS = 30000 /* no byte either way for so long ends any exchange, whatever its timeout */
+};
 
 struct http_header {
     const char *name;
@@ -62,5 +70,8 @@ void http_curl_free(struct http_curl *curl);
 
 /* Percent-encodes everything but unreserved characters (RFC 3986); keep_slash leaves '/' as it is. */
 char *http_encode(struct arena *mem, const char *text, bool keep_slash);
+
+/* A URL as it may be shown: without user, password and query. */
+char *http_url_shown(struct arena *mem, const char *url);
 
 #endif

@@ -48,6 +48,7 @@ class Call:
     name: str = ""
     params: dict = field(default_factory=dict)
     problems: list = field(default_factory=list)
+    read: bool = False  # whether params are the operation's input (and no longer the wire's)
 
     def problem(self, path, rule, kind="invalid"):
         self.problems.append(Problem(path, rule, f"botocore's model of {self.service}", kind))
@@ -229,6 +230,7 @@ def read_params(call, request):
         call.params = _read_query(call, request, call.params)
     else:
         call.params = _read_rest(call, request, call.params)
+    call.read = True
 
 
 def body_text(request):

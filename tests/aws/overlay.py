@@ -25,13 +25,18 @@ MAX_FORM_BYTES = 4 << 20
 class Call:
     """One call of a replaced operation: its parameters, and whose account and region it is for."""
 
-    def __init__(self, response):
+    def __init__(self, response, original=None):
+        self._original = original
         self.params = response.params
         self.account = response.current_account
         self.region = response.region
         self.partition = response.partition
         self.access_key = response.access_key
         self.response = response
+
+    def moto(self):
+        """What moto's own operation answers to these parameters."""
+        return self._original(self.response).result
 
     def arn(self, service, resource):
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
@@ -40,12 +45,12 @@ class Call:
 def replace(response_class, service, operations):
     """Answer these operations of one of moto's services by the methods of `service` with their snake_case names."""
 
-    def method(handler):
-        return lambda response: ActionResult(handler(Call(response)))
+    def method(handler, original):
+        return lambda response: ActionResult(handler(Call(response, original)))
 
     for operation in operations:
         name = camelcase_to_underscores(operation)
-        setattr(response_class, name, method(getattr(service, name)))
+        setattr(response_class, name, method(getattr(service, name), getattr(response_class, name, None)))
 
 
 class Overlay:

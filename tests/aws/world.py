@@ -3,6 +3,7 @@
 One World belongs to one server. Nothing here is global but constants.
 """
 
+import datetime
 import hashlib
 import threading
 import time
@@ -135,3 +136,8 @@ def take_order(orders, name):
                 waiting.pop(0)
             return order
     return None
+
+
+def utc(seconds):
+    """A time as moto's serialisers take it."""
+    return datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)

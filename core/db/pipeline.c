@@ -1,0 +1,104 @@
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "core/db/internal.h"
+
+static bool step_send(PGconn *conn, const struct step *step)
+{
+    static const struct bound nothing = { 0 };
+    const struct bound *b = step->bound ? step->bound : &nothing;
+
+    if (!step->prepared)
+        return PQsendQueryParams(conn, step->text->sql, b->count, NULL, b->values, b->lengths, b->formats, 0);
+    if (!*step->prepared && !PQsendPrepare(conn, step->text->name, step->text->sql, 0, NULL))
+        return false;
+    return PQsendQueryPrepared(conn, step->text->name, b->count, b->values, b->lengths, b->formats, 0);
+}
+
+/* One answer and the NULL after it. NULL: the connection was lost. */
+static PGresult *receive(PGconn *conn)
+{
+    PGresult *result = PQgetResult(conn);
+    PGresult *more = NULL;
+
+    while (result && (more = PQgetResult(conn)))
+        PQclear(more);
+    return result;
+}
+
+static bool is_success(const PGresult *result)
+{
+    return PQresultStatus(result) == PGRES_COMMAND_OK || PQresultStatus(result) == PGRES_TUPLES_OK;
+}
+
+/* Whether the step went well; its result is kept, or that of its preparation when this failed. */
+static bool step_receive(PGconn *conn, struct step *step)
+{
+    if (step->prepared && !*step->prepared) {
+        step->result = receive(conn);
+        *step->prepared = is_success(step->result);
+        step->failed_preparing = !*step->prepared;
+        if (step->failed_preparing) {
+            PQclear(receive(conn)); /* of the execution: not tried */
+            return false;
+        }
+        PQclear(step->result);
+    }
+    step->result = receive(conn);
+    return is_success(step->result);
+}
+
+/* The Sync commits, which may fail by itself (a deferred constraint): *refusal then. False: the connection was lost. */
+static bool sync_receive(PGconn *conn, PGresult **refusal)
+{
+    PGresult *result = PQgetResult(conn);
+    bool is_sync = false;
+
+    if (result && PQresultStatus(result) != PGRES_PIPELINE_SYNC) {
+        *refusal = result;
+        PQclear(PQgetResult(conn)); /* the NULL that ends an answer */
+        result = PQgetResult(conn);
+    }
+    is_sync = PQresultStatus(result) == PGRES_PIPELINE_SYNC;
+    PQclear(result);
+    return is_sync;
+}
+
+static struct step *receive_all(PGconn *conn, struct step *steps, size_t count, bool *lost)
+{
+    struct step *failed = NULL;
+    PGresult *refusal = NULL;
+
+    for (size_t i = 0; i < count; i++)
+        if (!step_receive(conn, &steps[i]) && !failed)
+            failed = &steps[i];
+    *lost = !sync_receive(conn, &refusal) || !PQexitPipelineMode(conn);
+    if (!failed && (refusal || *lost)) {
+        failed = &steps[count - 1];
+        PQclear(failed->result);
+        failed->result = refusal;
+        return failed;
+    }
+    PQclear(refusal);
+    return failed;
+}
+
+struct step *pipeline_run(struct db *db, struct step *steps, size_t count, bool *lost)
+{
+    bool sent = PQenterPipelineMode(db->conn);
+
+    for (size_t i = 0; i < count && sent; i++)
+        sent = step_send(db->conn, &steps[i]);
+    *lost = !sent || !PQpipelineSync(db->conn);
+    if (*lost)
+        return &steps[0];
+    return receive_all(db->conn, steps, count, lost);
+}
+
+void steps_cleanup(struct step *steps, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        PQclear(steps[i].result);
+        steps[i].result = NULL;
+    }
+}

@@ -1,0 +1,92 @@
+/*
+ * step - what one step of the pipeline works with, and how it tells what came of it.
+ *
+ * A step finds or creates, records, and never sleeps; it may be run again at any point, by another worker. It returns 0 with *answer DONE or WAIT (run me
+ * again after the pipeline's interval), or an error: TRANSIENT, THROTTLED, CONFLICT and QUOTA are tried again with back-off until the step's deadline, any other
+ * ends the release as failed with the error's message and hint, which are written for the person who pushed.
+ *
+ * Every call that changes AWS goes through step_call, which renews the lease, commits the intent, asks, and notes that an answer came.
+ * On an app whose resources are unchanged (resource_find gives the wanted spec hash), a step asks nothing of AWS for them.
+ */
+#ifndef BERTH_DEPLOY_STEP_H
+#define BERTH_DEPLOY_STEP_H
+
+#include "core/aws/aws.h"
+#include "core/deploy/release.h"
+#include "core/deploy/settings.h"
+#include "core/github/rest.h"
+#include "core/tenant/app.h"
+
+enum step_answer { STEP_DONE, STEP_WAIT };
+
+struct step_run {
+    const struct settings *settings;
+    struct db *db; /* between transactions */
+    struct aws *aws;
+    const struct github *github;
+    const struct clock *clock;
+    const char *partition, *account; /* "aws", "123456789012" */
+    int64_t lease_ms;                /* how long a renewal holds */
+    struct arena *mem;               /* of this run of the step */
+    struct app app;
+    struct release release; /* kept up to date by release_set */
+};
+
+/* The steps, in their order; each in step_<name>.c. */
+int source_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+int identity_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+int build_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+int route_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+int rollout_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
+
+/* A call that changes AWS: lease renewed (ERR_CONFLICT: another worker holds the release), intent committed, call made, answer noted. A definite refusal by AWS
+ * counts as an answer; a lost one does not. target names the thing, for the intents table. */
+int step_call(struct step_run *run, const struct aws_service *service, const char *operation, const char *target,
+              json_object *ask, json_object **reply, struct err *e);
+
+/* The two halves, for what is no aws_call (an upload). */
+int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e);
+int step_answered(struct step_run *run, int64_t intent, struct err *e);
+int step_renew(struct step_run *run, struct err *e); /* the lease alone: between the parts of something long */
+
+/* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. target NULL: any. */
+int step_left_open(struct step_run *run, const char *operation, const char *target, bool *open, struct err *e);
+
+/* One line of the timeline. kind: "info", "done", "retry". */
+int step_note(struct step_run *run, const char *kind, struct err *e, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Facts of the release, each NULL to leave as it is; under the lease. Updates run->release too. */
+struct release_facts {
+    const char *source_version, *build_id, *image_digest, *task_definition_arn, *ecs_deployment_id;
+    int build_attempt; /* 0: as it is */
+};
+int release_set(struct step_run *run, const struct release_facts *facts, struct err *e);
+
+enum resource_kind {
+    RESOURCE_TASK_ROLE,
+    RESOURCE_EXECUTION_ROLE,
+    RESOURCE_BUILD_ROLE,
+    RESOURCE_REPOSITORY,
+    RESOURCE_LOG_GROUP,
+    RESOURCE_BUILD_PROJECT,
+    RESOURCE_TARGET_GROUP,
+    RESOURCE_LISTENER_RULE,
+    RESOURCE_SERVICE,
+    RESOURCE_KIND_COUNT
+};
+
+struct resource {
+    const char *name, *arn, *spec_hash; /* all NULL: not recorded */
+};
+
+int resource_find(struct step_run *run, enum resource_kind kind, struct resource *out, struct err *e);
+int resource_record(struct step_run *run, enum resource_kind kind, const char *name, const char *arn,
+                    const char *spec_hash, struct err *e);
+const char *resource_kind_name(enum resource_kind kind); /* "task_role" */
+
+/* Hex SHA-256 of a specification's JSON text: what a resource was made from. */
+const char *spec_hash(struct arena *mem, const json_object *spec);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * rest - the few calls of GitHub's REST API that berth makes.
+ *
+ * Sent: Accept application/vnd.github+json, X-GitHub-Api-Version, User-Agent, and Authorization when there is a token. The token goes to the API's own
+ * host only, never on a redirect to another host. Errors: 404 ERR_NOT_FOUND (GitHub answers so for what a token may not see: the hint says so),
+ * 401 and 403 ERR_DENIED, rate limits (403/429 with x-ratelimit-remaining 0 or retry-after) ERR_THROTTLED, 5xx ERR_TRANSIENT.
+ */
+#ifndef BERTH_GITHUB_REST_H
+#define BERTH_GITHUB_REST_H
+
+#include "core/base/secret.h"
+#include "core/net/http.h"
+
+enum { GITHUB_REDIRECTS_MAX = 5 };
+
+struct github {
+    struct http transport;
+    const char *api_url;        /* "https://api.github.com", or of a GitHub Enterprise Server; no slash at the end */
+    const struct secret *token; /* NULL: public repositories only */
+};
+
+/* Streams the repository at a commit as a zip with one top folder, in bounded memory. *bytes: how many were handed on. */
+int github_archive(const struct github *gh, const char *repository, const char *commit_sha,
+                   int (*sink)(void *context, const void *bytes, size_t len, struct err *e), void *context,
+                   int64_t *bytes, struct err *e);
+
+/* The commit at a branch's head. */
+int github_branch_head(const struct github *gh, const char *repository, const char *branch, struct arena *mem,
+                       const char **commit_sha, struct err *e);
+
+enum github_status { GITHUB_PENDING, GITHUB_SUCCESS, GITHUB_FAILURE, GITHUB_ERROR, GITHUB_STATUS_COUNT };
+
+/* Sets the commit's status under the context "berth/{app}"; description is cut to 140 characters (GitHub's limit). */
+int github_set_status(const struct github *gh, const char *repository, const char *commit_sha, enum github_status status,
+                      const char *context, const char *description, const char *target_url, struct err *e);
+
+#endif

@@ -1,0 +1,208 @@
+"""One build: its phases over time. What a build is at a moment follows from when it started and how long its phases take."""
+
+import math
+
+from moto.logs.models import logs_backends
+
+from builder import BUILDS, PUSHES, Container, PhaseFailed
+from identity import find_role
+from world import take_order, utc
+
+PHASES = (
+    "SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD",
+    "UPLOAD_ARTIFACTS", "FINALIZING",
+)
+# A failed BUILD still runs POST_BUILD, unless the buildspec aborts; an earlier failure goes to the end at once.
+AFTER_FAILURE = {"BUILD": "POST_BUILD", "POST_BUILD": "UPLOAD_ARTIFACTS", "UPLOAD_ARTIFACTS": "FINALIZING"}
+
+
+class Build:
+    def __init__(self, world, account, region, record, started):
+        self.record = record
+        self.complete = False
+        self._world = world
+        self._account = account
+        self._region = region
+        self._started = started
+        self._order = take_order(world.build_orders, record["projectName"])
+        self._failed = None
+        variables = {v["name"]: v["value"] for v in record["environment"].get("environmentVariables", [])}
+        self._container = Container(account, region, record, variables)
+        self._timing = {phase: world.seconds(phase) for phase in PHASES}
+        self._phases = []
+        self._group, self._stream = log_names(record)
+        self._enter("SUBMITTED", started)
+
+    def settle(self, now):
+        """Finish every phase whose time is over by now, in order, each with its effects."""
+        while not self.complete and self._ends <= now:
+            self._finish_phase(self._ends)
+
+    def stop(self, now):
+        self.settle(now)
+        if self.complete:
+            return
+        self._close_phase(now, "STOPPED", None)
+        self._enter("FINALIZING", now)
+        self._close_phase(now, "SUCCEEDED", None)
+        self._complete(now, "STOPPED")
+
+    def _enter(self, phase, at):
+        self._phase = phase
+        timeout = self._started + self.record["timeoutInMinutes"] * 60
+        self._times_out = phase not in ("SUBMITTED", "QUEUED", "FINALIZING") and at + self._timing[phase] > timeout
+        self._ends = timeout if self._times_out else at + self._timing[phase]
+        self._phases.append({"phaseType": phase, "startTime": utc(at)})
+        self._phase_started = at
+        self.record["currentPhase"] = phase
+        self.record["phases"] = self._phases
+        if phase == "DOWNLOAD_SOURCE":
+            self._open_log(at)
+
+    def _finish_phase(self, at):
+        if self._times_out:
+            self._failed = PhaseFailed("BUILD_TIMED_OUT", "Build has timed out.")
+            self._close_phase(at, "TIMED_OUT", self._failed)
+            return self._enter("FINALIZING", at)
+        try:
+            lines = self._run_phase()
+            failure = None
+        except PhaseFailed as error:
+            lines, failure = error.lines, error
+            self._failed = self._failed or error
+        self._log_phase(at, lines, failure)
+        self._close_phase(at, self._status_of(failure), failure)
+        self._go_on(at, failure)
+
+    def _status_of(self, failure):
+        if not failure:
+            return "SUCCEEDED"
+        return getattr(failure, "status", "FAILED")
+
+    def _go_on(self, at, failure):
+        if self._phase == "FINALIZING":
+            return self._complete(at, self._status_of(self._failed))
+        following = PHASES[PHASES.index(self._phase) + 1]
+        if failure:
+            following = AFTER_FAILURE.get(self._phase, "FINALIZING")
+            if self._phase == "BUILD" and self._container.buildspec.aborts_on_failure("BUILD"):
+                following = "UPLOAD_ARTIFACTS"
+        self._enter(following, at)
+
+    def _run_phase(self):
+        """The phase's effects. Returns what its commands print; raises PhaseFailed."""
+        if self._order and self._order["phase"] == self._phase:
+            raise ordered_failure(self._order, self._container)
+        if self._phase == "PROVISIONING" and find_role(self._account, self.record["serviceRole"]) is None:
+            raise PhaseFailed("ACCESS_DENIED", "The service role that was provided cannot be assumed: "
+                              f"CodeBuild is not authorized to perform: sts:AssumeRole on {self.record['serviceRole']}")
+        if self._phase == "DOWNLOAD_SOURCE":
+            self._container.download_source()
+            self.record["resolvedSourceVersion"] = self._container.resolved_version
+        lines = []
+        if self._container.buildspec and not self._failed:
+            if self._phase == self._container.buildspec.phase_of(BUILDS):
+                lines += self._container.docker_build()
+            if self._phase == self._container.buildspec.phase_of(PUSHES):
+                lines += self._container.docker_push()
+        return lines
+
+    def _close_phase(self, at, status, failure):
+        phase = self._phases[-1]
+        phase["endTime"] = utc(at)
+        phase["durationInSeconds"] = math.floor(at - self._phase_started)
+        phase["phaseStatus"] = status
+        if failure or self._phase not in ("SUBMITTED", "QUEUED"):
+            phase["contexts"] = [{
+                "statusCode": failure.status_code if failure else "",
+                "message": failure.message if failure else "",
+            }]
+
+    def _complete(self, at, status):
+        self._phases.append({"phaseType": "COMPLETED", "startTime": utc(at)})
+        self.complete = True
+        self.record.update(
+            currentPhase="COMPLETED", buildStatus=status, buildComplete=True, endTime=utc(at),
+            exportedEnvironmentVariables=self._container.exported_variables(self._own_variables()),
+        )
+
+    def _own_variables(self):
+        return {
+            "CODEBUILD_BUILD_ID": self.record["id"],
+            "CODEBUILD_BUILD_ARN": self.record["arn"],
+            "CODEBUILD_BUILD_NUMBER": str(self.record["buildNumber"]),
+            "CODEBUILD_SOURCE_VERSION": self.record.get("sourceVersion") or "",
+            "CODEBUILD_RESOLVED_SOURCE_VERSION": self._container.resolved_version or "",
+            "AWS_REGION": self._region,
+            "AWS_DEFAULT_REGION": self._region,
+        }
+
+    def _open_log(self, at):
+        if self._group is None:
+            return
+        backend = logs_backends[self._account][self._region]
+        backend.ensure_log_group(self._group)
+        backend.ensure_log_stream(self._group, self._stream)
+        self.record["logs"].update(log_location(self._account, self._region, self._group, self._stream))
+        self._log(at, [f"{_prefix(at)} Waiting for agent ping", f"{_prefix(at)} Waiting for DOWNLOAD_SOURCE"])
+
+    def _log_phase(self, at, lines, failure):
+        """What CodeBuild's agent prints of a phase, with the output of its commands between."""
+        if PHASES.index(self._phase) < PHASES.index("DOWNLOAD_SOURCE"):
+            return
+        began, ended = _prefix(self._phase_started), _prefix(at)
+        commands = self._container.buildspec.commands(self._phase) if self._container.buildspec else []
+        text = [f"{began} Entering phase {self._phase}"]
+        text += [f"{began} Running command {command}" for command in commands]
+        text += lines
+        if failure and failure.status_code == "COMMAND_EXECUTION_ERROR":
+            command = failure.message.removeprefix("Error while executing command: ").partition(". Reason:")[0]
+            text += ["", f"{ended} Command did not exit successfully {command} exit status 1"]
+        text.append(f"{ended} Phase complete: {self._phase} State: {'FAILED' if failure else 'SUCCEEDED'}")
+        text.append(f"{ended} Phase context status code: {failure.status_code if failure else ''} "
+                    f"Message: {failure.message if failure else ''}")
+        self._log(at, text)
+
+    def _log(self, at, lines):
+        backend = logs_backends[self._account][self._region]
+        # The operator may have deleted the group meanwhile: CodeBuild's lines are then lost.
+        if self._group not in backend.groups or self._stream not in backend.groups[self._group].streams:
+            return
+        events = [{"timestamp": int(at * 1000), "message": line + "\n"} for line in lines]
+        backend.groups[self._group].streams[self._stream].put_log_events(events)
+
+
+def ordered_failure(order, container):
+    """The failure that a test ordered, as its phase would report one of its own."""
+    buildspec = container.buildspec
+    commands = buildspec.commands(order["phase"]) if buildspec else []
+    command = commands[-1] if commands else order["phase"].lower()
+    default = f"Error while executing command: {command}. Reason: exit status 1"
+    failure = PhaseFailed(order.get("status_code", "COMMAND_EXECUTION_ERROR"), order.get("message", default), order.get("logs", []))
+    failure.status = order.get("status", "FAILED")
+    return failure
+
+
+def log_names(record):
+    """(group, stream) that this build writes to; (None, None) when its logs are off."""
+    config = record["logs"]["cloudWatchLogs"]
+    if config["status"] != "ENABLED":
+        return None, None
+    uuid = record["id"].partition(":")[2]
+    prefix = config.get("streamName")
+    return config.get("groupName") or f"/aws/codebuild/{record['projectName']}", f"{prefix}/{uuid}" if prefix else uuid
+
+
+def log_location(account, region, group, stream):
+    escaped = [text.replace("/", "$252F").replace(":", "$253A") for text in (group, stream)]
+    return {
+        "groupName": group,
+        "streamName": stream,
+        "deepLink": f"https://console.aws.amazon.com/cloudwatch/home?region={region}#logsV2:log-groups/log-group/"
+                    f"{escaped[0]}/log-events/{escaped[1]}",
+        "cloudWatchLogsArn": f"arn:aws:logs:{region}:{account}:log-group:{group}:log-stream:{stream}",
+    }
+
+
+def _prefix(at):
+    return f"[Container] {utc(at).strftime('%Y/%m/%d %H:%M:%S.%f')}"

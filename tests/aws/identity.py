@@ -1,0 +1,45 @@
+"""Who acts: the roles that services assume, and what sts:GetCallerIdentity says of the two known keys."""
+
+import json
+
+from moto.iam.models import iam_backends
+from moto.sts.responses import TokenResponse
+
+from overlay import replace
+
+
+def find_role(account, arn):
+    """moto's role with this ARN, or None."""
+    for role in iam_backends[account]["aws"].roles.values():
+        if role.arn == arn:
+            return role
+    return None
+
+
+def role_trusts(account, arn, principal):
+    """Whether the role exists and lets this service principal assume it."""
+    role = find_role(account, arn)
+    if role is None:
+        return False
+    statements = json.loads(role.assume_role_policy_document).get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        services = statement.get("Principal", {})
+        services = services.get("Service", []) if isinstance(services, dict) else []
+        if statement.get("Effect") == "Allow" and principal in ([services] if isinstance(services, str) else services):
+            return True
+    return False
+
+
+class Sts:
+    def __init__(self, world):
+        self._world = world
+
+    def get_caller_identity(self, call):
+        if call.access_key in self._world.keys:
+            return {"UserId": call.account, "Account": call.account, "Arn": f"arn:{call.partition}:iam::{call.account}:root"}
+        user_id, arn, account = call.response.backend.get_caller_identity(call.access_key, call.region)
+        return {"UserId": user_id, "Account": account, "Arn": arn}
+
+
+def install(world):
+    replace(TokenResponse, Sts(world), ["GetCallerIdentity"])
