@@ -62,6 +62,10 @@ int aws_new(const struct aws_options *options, struct aws **out, struct err *e);
 void aws_free(struct aws *aws);
 const char *aws_region(const struct aws *aws);
 
+/* Told of each HTTP request made (a retry is one more); status 0: no reply came. Set before the first call; called from any thread. */
+typedef void aws_observer(void *context, const char *service, const char *operation, int status);
+void aws_observe(struct aws *aws, aws_observer *observer, void *context);
+
 /* reply may be NULL when nothing of it is wanted. ask may be NULL (no parameters). */
 int aws_call(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
              json_object **reply, struct err *e);

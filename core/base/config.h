@@ -3,6 +3,8 @@
  *
  * A value comes from, first match: the environment (its name as in the table), the INI file, the default. Parsing is strict: an
  * unknown section or key, a value out of range, or a missing required value is ERR_INVALID naming the file, line and key.
+ * An environment variable that is empty counts as absent. In the file, `;` and `#` begin comments, a line has fewer than 200
+ * bytes, a key comes once, and only a CONFIG_LIST may go on in indented lines.
  * This file knows no option of berth's; the table is given.
  */
 #ifndef BERTH_BASE_CONFIG_H
@@ -42,6 +44,7 @@ struct config_option {
     int64_t least, most;        /* CONFIG_INT */
     const char *const *choices; /* CONFIG_ENUM: NULL-terminated */
     const char *help;           /* one line: what it is, with its unit */
+    bool required;              /* refused when no value comes from anywhere */
 };
 
 struct config_value {

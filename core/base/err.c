@@ -6,7 +6,7 @@
 #include "core/base/text.h"
 
 /* Formatted aside first: the arguments may point into the err itself. */
-static void format_into(char out[ERR_TEXT_MAX], const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void format_into(char out[ERR_TEXT_MAX], const char *format, va_list args)
 {
     char raw[ERR_TEXT_MAX + 4]; /* room for a character that the cut would split */
 

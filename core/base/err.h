@@ -34,9 +34,10 @@ struct err {
     char hint[ERR_TEXT_MAX];     /* what a person can do about it; "" if nothing */
 };
 
-/* Sets code and message, clears detail and hint, and returns code. A text too long is cut at a UTF-8 boundary. */
+/* Sets code and message, clears detail and hint, and returns code. A text too long is cut at a UTF-8 boundary; a
+   control character becomes a space. The arguments may be parts of e itself. */
 int err_set(struct err *e, enum err_code code, const char *format, ...) __attribute__((format(printf, 3, 4)));
-int err_setv(struct err *e, enum err_code code, const char *format, va_list args);
+int err_setv(struct err *e, enum err_code code, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
 
 /* Adds to an err already set; both return e->code so that they can end a function. */
 int err_hint(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));

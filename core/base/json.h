@@ -28,7 +28,7 @@ enum { JSON_DEPTH_MAX = 32 };
 
 /*
  * Parses exactly one RFC 8259 text: valid UTF-8, depth at most JSON_DEPTH_MAX, no NUL (raw or \u0000), no number outside
- * int64 or double, no duplicate key in any object, nothing after the value. ERR_INVALID says what and at which byte.
+ * int64 or double, no duplicate key in any object, no lone surrogate, nothing after the value. ERR_INVALID says what and at which byte. A bare null gives *out NULL.
  */
 int json_parse(const char *bytes, size_t len, json_object **out, struct err *e);
 
@@ -43,7 +43,7 @@ json_object *json_build(const char *format, ...);
 /* Adds to an object or array; takes value over. Replaces a member of that name. */
 void json_put(json_object *object, const char *name, json_object *value);
 void json_append(json_object *array, json_object *value);
-json_object *json_text(const char *text);
+json_object *json_text(const char *text); /* NULL gives NULL; malformed UTF-8 becomes U+FFFD */
 json_object *json_number(int64_t number);
 json_object *json_new_object(void);
 json_object *json_new_array(void);
@@ -58,6 +58,7 @@ int64_t json_find_int(const json_object *value, const char *pointer, int64_t fal
 bool json_find_bool(const json_object *value, const char *pointer, bool fallback);
 
 size_t json_length(const json_object *array);                   /* 0 for what is no array */
+json_object *json_get(const json_object *object, const char *name); /* borrowed; by its plain name; NULL when not there */
 json_object *json_item(const json_object *array, size_t index); /* borrowed; NULL past the end */
 bool json_is_object(const json_object *value);
 bool json_is_array(const json_object *value);
@@ -74,7 +75,7 @@ struct json_member {
 struct json_member json_first(const json_object *object);
 struct json_member json_next(struct json_member member);
 
-/* Compact JSON, "/" unescaped. */
+/* Compact JSON, "/" unescaped. Not for one value from two threads at once: json-c keeps the text in the value. */
 void json_write(const json_object *value, struct buf *out);
 char *json_to_text(const json_object *value, struct arena *mem);
 

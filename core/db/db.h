@@ -58,7 +58,7 @@ struct db_param db_null(void);
 struct db_rows;
 void db_rows_cleanup(struct db_rows **rows);
 #define AUTO_ROWS __attribute__((cleanup(db_rows_cleanup)))
-size_t db_count(const struct db_rows *rows);                                           /* rows */
+size_t db_count(const struct db_rows *rows);                                           /* rows; 0 for NULL */
 const char *db_get(const struct db_rows *rows, size_t row, const char *column);         /* borrowed text; NULL is null */
 int64_t db_get_int(const struct db_rows *rows, size_t row, const char *column);         /* 0 for null */
 bool db_get_bool(const struct db_rows *rows, size_t row, const char *column);           /* false for null */

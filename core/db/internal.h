@@ -20,7 +20,8 @@ struct db {
     struct pg_conn *conn; /* NULL: not connected */
     bool *prepared;       /* by enum query: known to this connection's server process */
     bool scope_prepared;
-    bool broken; /* is closed when given back */
+    bool broken;  /* nothing more can be said on it; closed when given back */
+    bool discard; /* closed when given back, as its session was changed */
     bool listening;
     bool in_transaction;
     char *app; /* the transaction's scope; NULL: none */

@@ -179,7 +179,7 @@ void db_give(struct db *db)
     if (db->listening && !db->broken)
         PQclear(PQexec(db->conn, "UNLISTEN *"));
     db->listening = false;
-    if (db->conn && (db->broken || PQtransactionStatus(db->conn) != PQTRANS_IDLE))
+    if (db->conn && (db->broken || db->discard || PQtransactionStatus(db->conn) != PQTRANS_IDLE))
         connection_close(db);
     pool_push(db);
 }

@@ -25,8 +25,9 @@ static void transaction_begun(struct db *db, const char *app)
 
 static bool lost_its_scope(const struct step *failed)
 {
-    return failed->prepared && failed->result &&
-           strcmp(PQresultErrorField(failed->result, PG_DIAG_SQLSTATE), "26000") == 0;
+    const char *sqlstate = failed->prepared ? PQresultErrorField(failed->result, PG_DIAG_SQLSTATE) : NULL;
+
+    return sqlstate && strcmp(sqlstate, "26000") == 0;
 }
 
 int db_begin(struct db *db, const char *app, struct err *e)

@@ -26,7 +26,8 @@ struct release {
     const char *kind; /* "push", "redeploy", "rollback" */
     enum release_state state;
     enum step_name step;
-    int attempt;               /* tries of this step, this one included */
+    int attempt;               /* tries of this step since it last made headway, this one included */
+    int waits;                 /* how often this step answered that it has to wait */
     int64_t lease_token;
     int64_t step_age_ms;       /* since the step began, by the database's clock */
     const char *commit_sha, *commit_title, *pushed_by;
@@ -53,7 +54,7 @@ int release_events(struct db *db, const char *app, int number, struct arena *mem
                    size_t *count, struct err *e);
 int deployment_find(struct db *db, const char *app, struct arena *mem, struct deployment *out, struct err *e);
 
-const char *release_state_name(enum release_state state);
-const char *step_name_text(enum step_name step);
+const char *release_state_name(enum release_state state); /* "queued" */
+const char *step_name_text(enum step_name step);          /* "source" */
 
 #endif

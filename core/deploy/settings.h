@@ -43,6 +43,7 @@ struct settings {
     /* [worker] */
     int64_t worker_threads;
     int64_t worker_lease_s;
+    int64_t role_settle_s;             /* how old a tenant's roles are at least before its first tasks start */
     /* [log] */
     int log_level, log_format;
 };

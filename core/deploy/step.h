@@ -41,7 +41,8 @@ int rollout_ensure(struct step_run *run, enum step_answer *answer, struct err *e
 int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
 
 /* A call that changes AWS: lease renewed (ERR_CONFLICT: another worker holds the release), intent committed, call made, answer noted. A definite refusal by AWS
- * counts as an answer; a lost one does not. target names the thing, for the intents table. */
+ * counts as an answer; a lost one does not. target names the thing, for the intents table, where the operation is "codebuild:StartBuild" (signing name
+ * and operation). */
 int step_call(struct step_run *run, const struct aws_service *service, const char *operation, const char *target,
               json_object *ask, json_object **reply, struct err *e);
 
@@ -50,7 +51,8 @@ int step_intend(struct step_run *run, const char *operation, const char *target,
 int step_answered(struct step_run *run, int64_t intent, struct err *e);
 int step_renew(struct step_run *run, struct err *e); /* the lease alone: between the parts of something long */
 
-/* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. target NULL: any. */
+/* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. operation as in the intents table,
+ * "codebuild:StartBuild"; target NULL: any. An answer to the same question later on settles it. */
 int step_left_open(struct step_run *run, const char *operation, const char *target, bool *open, struct err *e);
 
 /* One line of the timeline. kind: "info", "done", "retry". */

@@ -11,7 +11,8 @@
 #include "core/base/secret.h"
 #include "core/net/http.h"
 
-enum { GITHUB_REDIRECTS_MAX = 5 };
+enum { GITHUB_REDIRECTS_MAX = 5, GITHUB_REPLY_MAX = 1024 * 1024, GITHUB_STATUS_TIMEOUT_MS = 10000 };
+#define GITHUB_ARCHIVE_MAX (INT64_C(2) * 1024 * 1024 * 1024) /* bytes; ours, GitHub names none */
 
 struct github {
     struct http transport;
@@ -19,7 +20,10 @@ struct github {
     const struct secret *token; /* NULL: public repositories only */
 };
 
-/* Streams the repository at a commit as a zip with one top folder, in bounded memory. *bytes: how many were handed on. */
+/*
+ * Streams the repository at a commit as a zip with one top folder, in bounded memory. *bytes: how many were handed on. A transfer that is cut off is
+ * ERR_TRANSIENT where HTTP tells (a length, chunks); a body that ends with its connection tells nothing, so the archive's own end is the caller's to check.
+ */
 int github_archive(const struct github *gh, const char *repository, const char *commit_sha,
                    int (*sink)(void *context, const void *bytes, size_t len, struct err *e), void *context,
                    int64_t *bytes, struct err *e);

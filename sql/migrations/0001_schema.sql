@@ -27,7 +27,8 @@ CREATE TABLE berth.releases (
                         CHECK (state IN ('queued', 'running', 'live', 'failed', 'superseded', 'cancelled')),
     step                text NOT NULL DEFAULT 'source'
                         CHECK (step IN ('source', 'identity', 'build', 'route', 'rollout', 'live')),
-    attempt             int NOT NULL DEFAULT 0 CHECK (attempt >= 0),      -- tries of this step so far
+    attempt             int NOT NULL DEFAULT 0 CHECK (attempt >= 0),      -- tries of this step since it last made headway
+    waits               int NOT NULL DEFAULT 0 CHECK (waits >= 0),        -- how often this step had to wait for AWS
     run_after           timestamptz NOT NULL DEFAULT now(),
     step_started_at     timestamptz,
     lease_token         bigint,                                          -- who holds it; a move names it

@@ -4,7 +4,7 @@ import math
 
 from moto.logs.models import logs_backends
 
-from builder import BUILDS, PUSHES, Container, PhaseFailed
+from builder import Container, PhaseFailed
 from identity import find_role
 from world import take_order, utc
 
@@ -99,12 +99,18 @@ class Build:
         if self._phase == "DOWNLOAD_SOURCE":
             self._container.download_source()
             self.record["resolvedSourceVersion"] = self._container.resolved_version
+        return self._run_commands() if self._container.buildspec else []
+
+    def _run_commands(self):
+        """One after the other until one fails, as the agent does; what was printed before is kept."""
         lines = []
-        if self._container.buildspec and not self._failed:
-            if self._phase == self._container.buildspec.phase_of(BUILDS):
-                lines += self._container.docker_build()
-            if self._phase == self._container.buildspec.phase_of(PUSHES):
-                lines += self._container.docker_push()
+        for command in self._container.buildspec.commands(self._phase):
+            lines.append(f"{_prefix(self._phase_started)} Running command {command}")
+            try:
+                lines += self._container.run(command)
+            except PhaseFailed as failure:
+                failure.lines = lines + failure.lines
+                raise
         return lines
 
     def _close_phase(self, at, status, failure):
@@ -151,10 +157,7 @@ class Build:
         if PHASES.index(self._phase) < PHASES.index("DOWNLOAD_SOURCE"):
             return
         began, ended = _prefix(self._phase_started), _prefix(at)
-        commands = self._container.buildspec.commands(self._phase) if self._container.buildspec else []
-        text = [f"{began} Entering phase {self._phase}"]
-        text += [f"{began} Running command {command}" for command in commands]
-        text += lines
+        text = [f"{began} Entering phase {self._phase}"] + lines
         if failure and failure.status_code == "COMMAND_EXECUTION_ERROR":
             command = failure.message.removeprefix("Error while executing command: ").partition(". Reason:")[0]
             text += ["", f"{ended} Command did not exit successfully {command} exit status 1"]

@@ -58,16 +58,6 @@ class Buildspec:
     def variables(self):
         return {str(k): str(v) for k, v in ((self._spec.get("env") or {}).get("variables") or {}).items()}
 
-    def phase_of(self, pattern):
-        """The phase whose commands match; BUILD when none does."""
-        for phase in PHASES_WITH_COMMANDS:
-            if any(pattern.search(command) for command in self.commands(phase)):
-                return phase
-        return "BUILD"
-
-    def command_of(self, pattern, default):
-        return next((command for command in self.all_commands() if pattern.search(command)), default)
-
     def _section(self, phase):
         section = (self._spec["phases"] or {}).get(PHASES_WITH_COMMANDS.get(phase), {})
         return section if isinstance(section, dict) else {}
@@ -97,9 +87,17 @@ class Container:
         for name, value in self.buildspec.variables().items():
             self.variables.setdefault(name, value)
 
-    def docker_build(self):
-        """Build the image: without a Dockerfile where the commands look for it, docker says so."""
-        command = self.buildspec.command_of(BUILDS, "docker build .")
+    def run(self, command):
+        """Run one command of the buildspec: what it builds or pushes is built or pushed. Returns what it prints."""
+        printed = []
+        if BUILDS.search(command):
+            printed += self._docker_build(command)
+        if PUSHES.search(command):
+            printed += self._docker_push(command)
+        return printed
+
+    def _docker_build(self, command):
+        """Without a Dockerfile where the commands look for it, docker says so."""
         dockerfile = self._top() + "Dockerfile"
         if dockerfile not in self._names:
             raise failed_command(command, [
@@ -113,15 +111,16 @@ class Container:
         self.digest = "sha256:" + hashlib.sha256(self._manifest.encode()).hexdigest()
         return ["#1 [internal] load build definition from Dockerfile", "#1 DONE 0.0s", f"#4 exporting manifest {self.digest} done"]
 
-    def docker_push(self):
-        """Push to ECR: a missing repository or a tag that is taken in an immutable one is refused by the registry."""
+    def _docker_push(self, command):
+        """A missing repository, or a tag that is taken in an immutable one, is refused by the registry."""
         uri = self.variables.get("IMAGE_REPOSITORY_URI")
         tag = self.variables.get("IMAGE_TAG")
-        command = self.buildspec.command_of(PUSHES, f"docker push {uri}:{tag}")
         if not uri or not tag:
             raise failed_command(command, [f'invalid reference format: "{uri or ""}:{tag or ""}"'])
+        if self.digest is None:
+            raise failed_command(command, [f"An image does not exist locally with the tag: {uri}"])
         registry, _, name = uri.partition("/")
-        repository = self._registry(registry).repositories.get(name)
+        repository = self._registry(registry, command).repositories.get(name)
         if repository is None:
             raise failed_command(command, [
                 f"name unknown: The repository with name '{name}' does not exist in the registry with id '{self._account}'"
@@ -149,10 +148,10 @@ class Container:
             known["IMAGE_DIGEST"] = self.digest
         return [{"name": name, "value": known.get(name, "")} for name in self.buildspec.exported()]
 
-    def _registry(self, host):
+    def _registry(self, host, command):
         match = re.fullmatch(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com", host)
         if not match or match.groups() != (self._account, self._region):
-            raise failed_command("docker push", [f'Head "https://{host}/v2/": dial tcp: lookup {host}: no such host'])
+            raise failed_command(command, [f'Head "https://{host}/v2/": dial tcp: lookup {host}: no such host'])
         return ecr_backends[self._account][self._region]
 
     def _open_archive(self, location, version):
@@ -203,7 +202,7 @@ class Container:
         return json.dumps({
             "schemaVersion": 2,
             "mediaType": "application/vnd.oci.image.manifest.v1+json",
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{config}", "size": 1024},
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": f"sha256:{config}", "size": len(self._texts[dockerfile])},
             "layers": [{
                 "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
                 "digest": f"sha256:{layer}",

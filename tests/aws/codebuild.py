@@ -6,9 +6,9 @@ import re
 from moto.codebuild.models import CodeBuild as MotoProject
 from moto.codebuild.models import codebuild_backends
 from moto.codebuild.responses import CodeBuildResponse
-from moto.core.exceptions import ServiceException
 
 from build import Build
+from errors import Refused
 from identity import role_trusts
 from overlay import replace
 from paging import page
@@ -69,8 +69,8 @@ class CodeBuild:
         params = call.params
         projects = _projects(call)
         if params["name"] in projects:
-            raise _error("ResourceAlreadyExistsException", f"Project already exists: {_project_arn(call, params['name'])}")
-        _check_project(call, params)
+            raise Refused("ResourceAlreadyExistsException", f"Project already exists: {_project_arn(call, params['name'])}")
+        _check_project(self._world, call, params)
         now = self._world.clock.now()
         moto_project = MotoProject(call.account, call.region, params["name"], None, {}, {}, {}, params["serviceRole"])
         moto_project.project_metadata = {
@@ -89,7 +89,7 @@ class CodeBuild:
     def update_project(self, call):
         project = _get_project(call, call.params["name"])
         merged = {**project, **_project_members(call.params)}
-        _check_project(call, merged)
+        _check_project(self._world, call, merged)
         project.update(merged, lastModified=utc(self._world.clock.now()))
         if "badgeEnabled" in call.params:
             project["badge"] = {"badgeEnabled": bool(call.params["badgeEnabled"])}
@@ -121,7 +121,7 @@ class CodeBuild:
             return {"build": known.record}
         self._check_limit(project)
         record = self._new_record(call, project, now)
-        if not role_trusts(call.account, record["serviceRole"], "codebuild.amazonaws.com"):
+        if not role_trusts(self._world, call.account, record["serviceRole"], "codebuild.amazonaws.com"):
             raise _cannot_assume(record["serviceRole"])
         build = Build(self._world, call.account, call.region, record, now)
         self._builds[record["id"]] = build
@@ -135,17 +135,17 @@ class CodeBuild:
     def stop_build(self, call):
         build = self._builds.get(_build_id(call.params["id"]))
         if build is None:
-            raise _error("ResourceNotFoundException", f"Build {call.params['id']} does not exist")
+            raise Refused("ResourceNotFoundException", f"Build {call.params['id']} does not exist")
         build.stop(self._world.clock.now())
         return {"build": build.record}
 
     def batch_get_builds(self, call):
         ids = call.params["ids"]
         if len(ids) > MAX_BATCH:
-            raise _error("InvalidInputException", f"Invalid build ids: the list must have at most {MAX_BATCH} items")
+            raise Refused("InvalidInputException", f"Invalid build ids: the list must have at most {MAX_BATCH} items")
         for build_id in ids:
             if ":" not in build_id:
-                raise _error("InvalidInputException", f"Invalid build ID: {build_id}")
+                raise Refused("InvalidInputException", f"Invalid build ID: {build_id}")
         found = {i: self._builds[_build_id(i)].record for i in ids if _build_id(i) in self._builds}
         return {"builds": list(found.values()), "buildsNotFound": [i for i in ids if i not in found]}
 
@@ -168,14 +168,14 @@ class CodeBuild:
         if build is None or expires <= now:
             return None
         if params != call.params:
-            raise _error("InvalidInputException", "Parameter mismatch: the idempotency token was used with other parameters")
+            raise Refused("InvalidInputException", "Parameter mismatch: the idempotency token was used with other parameters")
         return build
 
     def _check_limit(self, project):
         limit = project.get("concurrentBuildLimit")
         running = [b for b in self._builds.values() if b.record["projectName"] == project["name"] and not b.complete]
         if limit and len(running) >= limit:
-            raise _error("AccountLimitExceededException", f"Cannot have more than {limit} active builds for the project")
+            raise Refused("AccountLimitExceededException", f"Cannot have more than {limit} active builds for the project")
 
     def _new_record(self, call, project, now):
         """A build as BatchGetBuilds shows it: the project's settings of this moment, with this call's overrides."""
@@ -216,7 +216,7 @@ def _project_arn(call, name):
 def _get_project(call, name):
     project = _projects(call).get(_name_of(name))
     if project is None:
-        raise _error("ResourceNotFoundException", f"Project cannot be found: {_project_arn(call, _name_of(name))}")
+        raise Refused("ResourceNotFoundException", f"Project cannot be found: {_project_arn(call, _name_of(name))}")
     return project.project_metadata
 
 
@@ -224,28 +224,28 @@ def _project_members(params):
     return {key: copy.deepcopy(value) for key, value in params.items() if key != "badgeEnabled"}
 
 
-def _check_project(call, project):
+def _check_project(world, call, project):
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9\-_]{1,149}", project["name"]):
-        raise _error("InvalidInputException", "Only alphanumeric characters, dash, and underscore are supported")
+        raise Refused("InvalidInputException", "Only alphanumeric characters, dash, and underscore are supported")
     source, artifacts = project["source"], project["artifacts"]
     if source["type"] not in ("NO_SOURCE", "CODEPIPELINE") and not source.get("location"):
-        raise _error("InvalidInputException", "Project source location is required")
+        raise Refused("InvalidInputException", "Project source location is required")
     if source["type"] == "S3" and "/" not in source["location"]:
-        raise _error("InvalidInputException", "Invalid project source: location must be a valid S3 source")
+        raise Refused("InvalidInputException", "Invalid project source: location must be a valid S3 source")
     if source["type"] == "NO_SOURCE" and not source.get("buildspec"):
-        raise _error("InvalidInputException", "Buildspec must be specified when source type is NO_SOURCE")
+        raise Refused("InvalidInputException", "Buildspec must be specified when source type is NO_SOURCE")
     if artifacts["type"] == "NO_ARTIFACTS" and artifacts.get("location"):
-        raise _error("InvalidInputException", "Invalid artifacts: artifact type NO_ARTIFACTS should have null location")
+        raise Refused("InvalidInputException", "Invalid artifacts: artifact type NO_ARTIFACTS should have null location")
     if artifacts["type"] == "S3" and not artifacts.get("location"):
-        raise _error("InvalidInputException", "Invalid artifacts: location is required for artifact type S3")
+        raise Refused("InvalidInputException", "Invalid artifacts: location is required for artifact type S3")
     if project.get("vpcConfig", {}).get("vpcId") and not project["vpcConfig"].get("subnets"):
-        raise _error("InvalidInputException", "Invalid vpc config: the subnets are missing")
-    if not role_trusts(call.account, project["serviceRole"], "codebuild.amazonaws.com"):
+        raise Refused("InvalidInputException", "Invalid vpc config: the subnets are missing")
+    if not role_trusts(world, call.account, project["serviceRole"], "codebuild.amazonaws.com"):
         raise _cannot_assume(project["serviceRole"])
 
 
 def _cannot_assume(role):
-    return _error("InvalidInputException", f"CodeBuild is not authorized to perform: sts:AssumeRole on {role}")
+    return Refused("InvalidInputException", f"CodeBuild is not authorized to perform: sts:AssumeRole on {role}")
 
 
 def _override(record, params, table):
@@ -271,10 +271,6 @@ def _logs(call, project):
         "cloudWatchLogs": cloud_watch,
         "s3Logs": {"status": "DISABLED", "encryptionDisabled": False, **config.get("s3Logs", {})},
     }
-
-
-def _error(code, message):
-    return ServiceException(code, message)
 
 
 BAD_TOKEN = ("InvalidInputException", "Invalid next token")

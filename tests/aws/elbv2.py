@@ -2,10 +2,10 @@
 
 import re
 
-from moto.core.exceptions import ServiceException
 from moto.elbv2.models import elbv2_backends
 from moto.elbv2.responses import ELBV2Response
 
+from errors import Refused
 from overlay import replace
 from paging import page
 from targets import Targets
@@ -40,7 +40,7 @@ class ElbV2:
         for known in _backend(call).load_balancers.values():
             if known.name == call.params["Name"]:
                 if getattr(known, "settings", None) != settings:
-                    raise _error("DuplicateLoadBalancerName", "A load balancer with the same name exists, but with different settings")
+                    raise Refused("DuplicateLoadBalancerName", "A load balancer with the same name exists, but with different settings")
                 return {"LoadBalancers": [known]}
         answer = call.moto()
         answer["LoadBalancers"][0].settings = settings
@@ -59,7 +59,7 @@ class ElbV2:
         for known in balancer.listeners.values() if balancer else []:
             if known.port == call.params.get("Port"):
                 if getattr(known, "settings", None) != settings:
-                    raise _error("DuplicateListener", "A listener already exists on this port for this load balancer")
+                    raise Refused("DuplicateListener", "A listener already exists on this port for this load balancer")
                 return {"Listeners": [known]}
         self._check_actions(call, call.params["LoadBalancerArn"], call.params["DefaultActions"])
         _complete_actions(call.params["DefaultActions"])
@@ -84,7 +84,7 @@ class ElbV2:
     def describe_listeners(self, call):
         params = call.params
         if not params.get("LoadBalancerArn") and not params.get("ListenerArns"):
-            raise _error("ValidationError", "You must specify either listener ARNs or a load balancer ARN")
+            raise Refused("ValidationError", "You must specify either listener ARNs or a load balancer ARN")
         listeners = _backend(call).describe_listeners(params.get("LoadBalancerArn"), params.get("ListenerArns") or [])
         return self._paged(call, "Listeners", listeners)
 
@@ -95,11 +95,11 @@ class ElbV2:
         listener = _backend(call).describe_listeners(None, [params["ListenerArn"]])[0]
         _check_priority(params["Priority"])
         if any(rule.priority == params["Priority"] for rule in listener.rules.values()):
-            raise _error("PriorityInUse", f"Priority '{params['Priority']}' is currently in use")
+            raise Refused("PriorityInUse", f"Priority '{params['Priority']}' is currently in use")
         if not params["Conditions"]:
-            raise _error("ValidationError", "A condition must be specified")
+            raise Refused("ValidationError", "A condition must be specified")
         if sum(len(each._non_default_rules) for each in self._listeners_of(call, listener.load_balancer_arn)) >= MAX_RULES:
-            raise _error("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {MAX_RULES}")
+            raise Refused("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {MAX_RULES}")
         self._check_actions(call, listener.load_balancer_arn, params["Actions"])
         _complete_actions(params["Actions"])
         answer = self._change(call)
@@ -118,7 +118,7 @@ class ElbV2:
     def delete_rule(self, call):
         listener = self._listener_of_rule(call, call.params["RuleArn"])
         if call.params["RuleArn"] not in listener._non_default_rules:
-            raise _error("OperationNotPermitted", "Default rule cannot be deleted")
+            raise Refused("OperationNotPermitted", "Default rule cannot be deleted")
         return self._change(call)
 
     def set_rule_priorities(self, call):
@@ -138,7 +138,7 @@ class ElbV2:
         for known in _backend(call).target_groups.values():
             if known.name == call.params["Name"]:
                 if getattr(known, "settings", None) != settings:
-                    raise _error("DuplicateTargetGroupName", "A target group with the same name exists, but with different settings")
+                    raise Refused("DuplicateTargetGroupName", "A target group with the same name exists, but with different settings")
                 return {"TargetGroups": [known]}
         answer = call.moto()
         group = answer["TargetGroups"][0]
@@ -158,7 +158,7 @@ class ElbV2:
         if group is None:
             return {}
         if group.load_balancer_arns:
-            raise _error("ResourceInUse", f"Target group '{group.arn}' is currently in use by a listener or a rule")
+            raise Refused("ResourceInUse", f"Target group '{group.arn}' is currently in use by a listener or a rule")
         del _backend(call).target_groups[group.arn]
         return {}
 
@@ -173,7 +173,7 @@ class ElbV2:
         group = _target_group(call)
         for target in call.params["Targets"]:
             if group.target_type == "ip" and not re.fullmatch(r"[0-9.]+|[0-9a-fA-F:]+", target["Id"]):
-                raise _error("ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address")
+                raise Refused("ValidationError", f"The IP address '{target['Id']}' is not a valid IPv4 address")
             group.sim_targets.register(target["Id"], target.get("Port", group.port), self._world.clock.now())
         return {}
 
@@ -218,11 +218,11 @@ class ElbV2:
         for arn in wanted:
             group = backend.target_groups.get(arn)
             if group and group.load_balancer_arns and load_balancer not in group.load_balancer_arns:
-                raise _error("TargetGroupAssociationLimit",
+                raise Refused("TargetGroupAssociationLimit",
                              f"The following target groups cannot be associated with more than one load balancer: {arn}")
         balancer = backend.load_balancers.get(load_balancer)
         if balancer and len(_targets_of(balancer) | wanted) > MAX_TARGET_GROUPS:
-            raise _error("TooManyUniqueTargetGroupsPerLoadBalancer",
+            raise Refused("TooManyUniqueTargetGroupsPerLoadBalancer",
                          f"The number of unique target groups on this load balancer would be more than {MAX_TARGET_GROUPS}")
 
     def _listeners_of(self, call, load_balancer):
@@ -233,7 +233,7 @@ class ElbV2:
             for listener in balancer.listeners.values():
                 if any(rule.arn == rule_arn for rule in listener.rules.values()):
                     return listener
-        raise _error("RuleNotFound", "One or more rules not found")
+        raise Refused("RuleNotFound", "One or more rules not found")
 
     def _paged(self, call, member, items):
         items, marker = page(items, call.params.get("Marker"), call.params.get("PageSize"), invalid=BAD_MARKER)
@@ -247,13 +247,13 @@ def _backend(call):
 def _target_group(call):
     group = _backend(call).target_groups.get(call.params["TargetGroupArn"])
     if group is None:
-        raise _error("TargetGroupNotFound", "One or more target groups not found")
+        raise Refused("TargetGroupNotFound", "One or more target groups not found")
     return group
 
 
 def _check_priority(priority):
     if not 1 <= int(priority) <= MAX_PRIORITY:
-        raise _error("ValidationError", f"Priority '{priority}' must be between 1 and {MAX_PRIORITY}")
+        raise Refused("ValidationError", f"Priority '{priority}' must be between 1 and {MAX_PRIORITY}")
 
 
 def _without_tags(params):
@@ -304,10 +304,6 @@ def _shown_rule(rule):
         "RuleArn": rule.arn, "Priority": str(rule.priority), "Conditions": rule.conditions,
         "Actions": [getattr(action, "data", action) for action in rule.actions], "IsDefault": rule.is_default,
     }
-
-
-def _error(code, message):
-    return ServiceException(code, message)
 
 
 def install(world):

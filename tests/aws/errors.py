@@ -8,6 +8,7 @@ import json
 from xml.sax.saxutils import escape
 
 import botocore.session
+from moto.core.exceptions import ServiceException
 
 # Where the name in a signature's scope is not the name of botocore's model.
 SERVICE_BY_SIGNING_NAME = {"elasticloadbalancing": "elbv2", "monitoring": "cloudwatch", "email": "ses"}
@@ -21,6 +22,13 @@ def service_model(service):
         return session.get_service_model(service)
     except Exception:
         return None
+
+
+class Refused(ServiceException):
+    """A service's own refusal: Refused(code, message). moto serialises it by the service's model.
+
+    moto's class itself won't do: moto looks up the model by the name of the module that defines the exception.
+    """
 
 
 class AwsError(Exception):

@@ -20,7 +20,7 @@ import botocore
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from gate_sigv4 import Refusal, parse_query
+from gate_sigv4 import Refusal, parse_query, split_pairs
 
 DATA = os.path.join(os.path.dirname(botocore.__file__), "data")
 BODY_MAX = 16 * 1024 * 1024
@@ -305,16 +305,16 @@ def _base64(call, text, path):
 
 
 def _read_form(request):
-    """The members of a Query request (form body, or the query string of a GET), or None when it is not one."""
+    """The members of a Query request (form body, or the query string), or None when it is not one."""
     form_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.method == "POST" and form_type == "application/x-www-form-urlencoded" and request.body is not None:
-        raw = body_text(request).replace("+", "%20")
-    elif request.method == "GET" and "Action=" in request.query:
-        raw = request.query
+    if request.method == "POST" and form_type == "application/x-www-form-urlencoded":
+        pairs = split_pairs(body_text(request).encode().replace(b"+", b"%20"))
+    elif "Action=" in request.query:
+        pairs = parse_query(request.query)
     else:
         return None
     form = {}
-    for name, value in parse_query(raw):
+    for name, value in pairs:
         name = name.decode("utf-8", "replace")
         if name in form:
             raise Refusal("serialization", f"The parameter {name} has already been specified")
@@ -325,7 +325,7 @@ def _read_form(request):
 def _read_query(call, request, form):
     tree = {}
     for name, value in form.items():
-        if name in COMMON_QUERY or (request.method == "GET" and name.startswith("X-Amz-")):
+        if name in COMMON_QUERY or name.startswith("X-Amz-"):
             continue
         node = tree
         for part in name.split("."):

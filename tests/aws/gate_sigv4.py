@@ -51,19 +51,20 @@ class Signature:
 
 
 def encode(raw):
-    return quote(raw, safe="-_.~")
+    """Percent-encode all but the unreserved characters; text is the bytes WSGI gives as Latin-1."""
+    return quote(raw.encode("latin-1") if isinstance(raw, str) else raw, safe="-_.~")
 
 
 def parse_query(raw_query):
     """[(name, value)] as bytes, in the order sent. '+' is refused: signers and servers read it differently."""
     if "+" in raw_query:
         raise Refusal("signature", MISMATCH, "the query string has a bare '+': send %20 or %2B")
-    pairs = []
-    for piece in raw_query.split("&"):
-        if piece:
-            name, _, value = piece.partition("=")
-            pairs.append((unquote_to_bytes(name), unquote_to_bytes(value)))
-    return pairs
+    return split_pairs(raw_query.encode("latin-1"))
+
+
+def split_pairs(raw):
+    pairs = [piece.partition(b"=") for piece in raw.split(b"&") if piece]
+    return [(unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs]
 
 
 def read_signature(request):

@@ -1,5 +1,6 @@
 """Who acts: the roles that services assume, and what sts:GetCallerIdentity says of the two known keys."""
 
+import datetime
 import json
 
 from moto.iam.models import iam_backends
@@ -16,10 +17,13 @@ def find_role(account, arn):
     return None
 
 
-def role_trusts(account, arn, principal):
-    """Whether the role exists and lets this service principal assume it."""
+def role_trusts(world, account, arn, principal):
+    """Whether this service principal can assume the role: it exists, its trust policy says so, and that has spread."""
     role = find_role(account, arn)
     if role is None:
+        return False
+    created = role.create_date.replace(tzinfo=datetime.timezone.utc).timestamp()
+    if world.clock.now() < created + world.seconds("role_believed"):
         return False
     statements = json.loads(role.assume_role_policy_document).get("Statement", [])
     for statement in statements if isinstance(statements, list) else [statements]:

@@ -77,16 +77,16 @@ class Overlay:
             _check_body(identity, body)
             self._world.settle()
             status, headers, chunks = self._call(environ)
-            if status >= 400 and _is_html(headers):
+            if status >= 400 and identity.protocol != "s3" and _is_html(headers):
                 raise not_emulated(identity)
-            return status, _with_request_id(identity, headers, request_id), chunks
+            return status, _completed(identity, headers, request_id), chunks
         except NotImplementedError:
             error = not_emulated(identity)
         except AwsError as refused:
             error = refused
         except Exception as fault:
             traceback.print_exc(file=sys.stderr)
-            error = AwsError("InternalFailure", f"The stand-in failed: {type(fault).__name__}: {fault}", 500)
+            error = AwsError("InternalFailure", f"The stand-in failed: {type(fault).__name__}: {str(fault)[:300]}", 500)
         status, headers, text = encode(identity, error, request_id)
         return status, headers + [("Content-Length", str(len(text)))], [text]
 
@@ -155,10 +155,15 @@ def _is_html(headers):
     return any(name.lower() == "content-type" and "text/html" in value for name, value in headers)
 
 
-def _with_request_id(identity, headers, request_id):
-    names = {name.lower() for name, _ in headers}
+def _completed(identity, headers, request_id):
+    """moto's headers with the content type and the request id that AWS would send."""
+    kinds = {"json": "application/x-amz-json-1.1", "query": "text/xml", "ec2": "text/xml;charset=UTF-8"}
+    kept = [(name, value) for name, value in headers if name.lower() != "content-type" or identity.protocol == "s3"]
+    if identity.protocol in kinds:
+        kept.append(("Content-Type", kinds[identity.protocol]))
+    names = {name.lower() for name, _ in kept}
     wanted = ["x-amz-request-id", "x-amz-id-2"] if identity.protocol == "s3" else ["x-amzn-RequestId"]
-    return list(headers) + [(name, request_id) for name in wanted if name.lower() not in names]
+    return kept + [(name, request_id) for name in wanted if name.lower() not in names]
 
 
 __all__ = ["Call", "Overlay", "replace", "spool"]

@@ -3,7 +3,7 @@
 import base64
 import binascii
 
-from moto.core.exceptions import ServiceException
+from errors import Refused
 from world import MAX_PAGE
 
 
@@ -24,4 +24,4 @@ def _start(token, count, invalid):
             return int(number)
     except (ValueError, binascii.Error):
         pass
-    raise ServiceException(*invalid)
+    raise Refused(*invalid)

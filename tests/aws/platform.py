@@ -65,7 +65,9 @@ class Platform:
         }
 
     def _client(self, service):
-        return self._session.client(service, endpoint_url=self._endpoint, config=self._config)
+        # IAM is global and signed for us-east-1; botocore forgets that when it is given an endpoint.
+        region = "us-east-1" if service == "iam" else self._region
+        return self._session.client(service, region_name=region, endpoint_url=self._endpoint, config=self._config)
 
     # Network
 

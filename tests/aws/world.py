@@ -45,6 +45,8 @@ DEFAULT_TIMING = {
     "task_unhealthy": 400,  # from RUNNING until ECS replaces it, when ordered to be unhealthy
     "task_drain": 200,  # from desired STOPPED until STOPPED
     "service_settle": 150,  # from the last healthy task until the deployment is COMPLETED
+    # IAM: from a role's creation until other services believe in it
+    "role_believed": 0,
     # ELBv2
     "target_healthy": 400,  # from registration until healthy
     "target_drain": 200,  # from deregistration until gone

@@ -1,0 +1,183 @@
+#include "core/cli/cli.h"
+
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/text.h"
+
+enum { OPTIONS_MAX = 24, CLI_POOL_TIMEOUT_MS = 5000 };
+
+static const struct cli_option *by_name(const struct cli_option *options, size_t count, const char *name)
+{
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(options[i].name, name))
+            return &options[i];
+    return NULL;
+}
+
+static int take_option(const struct cli_option *option, const char *value, struct err *e)
+{
+    int64_t number = 0;
+
+    if (option->flag)
+        *option->flag = true;
+    if (option->text)
+        *option->text = value;
+    if (option->number) {
+        if (!text_parse_int(value, option->least, option->most, &number))
+            return err_set(e, ERR_INVALID, "--%s is \"%s\": write a whole number from %d to %d", option->name, value,
+                           option->least, option->most);
+        *option->number = (int)number;
+    }
+    return 0;
+}
+
+/* getopt's table, made from ours and the two that every command takes. */
+static void to_getopt(const struct cli_option *options, size_t count, struct option *out)
+{
+    size_t n = 0;
+
+    out[n++] = (struct option){ "json", no_argument, NULL, 'j' };
+    out[n++] = (struct option){ "config", required_argument, NULL, 'c' };
+    for (size_t i = 0; i < count && n < OPTIONS_MAX - 1; i++)
+        out[n++] = (struct option){ options[i].name, options[i].flag ? no_argument : required_argument, NULL, 'o' };
+    out[n] = (struct option){ 0 };
+}
+
+static int take_operands(int argc, char **argv, const char **operands, size_t least, size_t most, struct err *e)
+{
+    size_t count = 0;
+
+    for (int i = optind; i < argc; i++) {
+        if (count == most)
+            return err_set(e, ERR_INVALID, "%s: one word too many: \"%s\"", argv[0], argv[i]);
+        operands[count++] = argv[i];
+    }
+    if (count < least) {
+        err_set(e, ERR_INVALID, "%s: a word is missing", argv[0]);
+        return err_hint(e, "--help tells the command's arguments");
+    }
+    return 0;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, size_t option_count,
+              const char **operands, size_t operand_min, size_t operand_max, struct err *e)
+{
+    struct option table[OPTIONS_MAX];
+    int which = 0, letter;
+
+    to_getopt(options, option_count, table);
+    opterr = 0;
+    optind = 1;
+    while ((letter = getopt_long(argc, argv, ":", table, &which)) != -1) {
+        if (letter == '?' || letter == ':') {
+            err_set(e, ERR_INVALID, letter == '?' ? "unknown option \"%s\"" : "option \"%s\" lacks its value",
+                    argv[optind - 1]);
+            return err_hint(e, "--help tells the command's options");
+        }
+        if (letter == 'j')
+            cli->json = true;
+        else if (letter == 'c')
+            cli->config_path = optarg;
+        else if (take_option(by_name(options, option_count, table[which].name), optarg, e))
+            return e->code;
+    }
+    return take_operands(argc, argv, operands, operand_min, operand_max, e);
+}
+
+int cli_settings(struct cli *cli, const struct settings **out, struct err *e)
+{
+    if (!cli->loaded.values) {
+        if (settings_load(cli->config_path, cli->mem, &cli->loaded, e))
+            return e->code;
+        log_setup((enum log_level)cli->loaded.settings.log_level, (enum log_format)cli->loaded.settings.log_format);
+    }
+    *out = &cli->loaded.settings;
+    return 0;
+}
+
+static const char *conninfo_of(const struct settings *settings, const char *login)
+{
+    if (!strcmp(login, "owner"))
+        return settings->database_owner;
+    if (!strcmp(login, "worker"))
+        return settings->database_worker;
+    return settings->database_admin;
+}
+
+int cli_pool(struct cli *cli, const char *login, int size, struct db_pool **out, struct err *e)
+{
+    const struct settings *settings;
+
+    if (cli_settings(cli, &settings, e))
+        return e->code;
+    if (!cli->pool) {
+        struct db_pool_options options = { .conninfo = conninfo_of(settings, login), .name = login, .size = size,
+                                           .take_timeout_ms = CLI_POOL_TIMEOUT_MS };
+        if (!options.conninfo) {
+            err_set(e, ERR_INVALID, "no database connection is configured for the login \"%s\"", login);
+            return err_hint(e, "set %s under [database], or BERTH_DATABASE_%s", login,
+                            !strcmp(login, "owner") ? "OWNER" : !strcmp(login, "worker") ? "WORKER" : "ADMIN");
+        }
+        if (db_pool_new(&options, &cli->pool, e))
+            return e->code;
+    }
+    *out = cli->pool;
+    return 0;
+}
+
+int cli_aws(struct cli *cli, struct aws **out, struct err *e)
+{
+    const struct settings *settings;
+
+    if (cli_settings(cli, &settings, e))
+        return e->code;
+    if (!cli->curl && http_curl_new("berth/" BERTH_VERSION, &cli->curl, e))
+        return e->code;
+    if (!cli->aws) {
+        struct aws_options options = { .region = settings->aws_region, .transport = http_curl_transport(cli->curl) };
+        if (aws_new(&options, &cli->aws, e))
+            return e->code;
+    }
+    *out = cli->aws;
+    return 0;
+}
+
+void cli_close(struct cli *cli)
+{
+    aws_free(cli->aws);
+    http_curl_free(cli->curl);
+    db_pool_free(cli->pool);
+}
+
+int cli_release_number(const char *text, int *out, struct err *e)
+{
+    int64_t number = 0;
+
+    if (!text_parse_int(*text == 'v' ? text + 1 : text, 1, INT32_MAX, &number))
+        return err_set(e, ERR_INVALID, "\"%s\" is no release: write it as v12", text);
+    *out = (int)number;
+    return 0;
+}
+
+int cli_exit_code(const struct err *e)
+{
+    static const enum exit_code codes[ERR_CODE_COUNT] = {
+        [ERR_NONE] = EXIT_OK,           [ERR_TRANSIENT] = EXIT_UNAVAILABLE, [ERR_THROTTLED] = EXIT_UNAVAILABLE,
+        [ERR_CONFLICT] = EXIT_CONFLICT, [ERR_DENIED] = EXIT_DENIED,         [ERR_NOT_FOUND] = EXIT_NOT_FOUND,
+        [ERR_INVALID] = EXIT_USAGE,     [ERR_QUOTA] = EXIT_LIMIT,           [ERR_NO_MEMORY] = EXIT_FAILED,
+        [ERR_INTERNAL] = EXIT_FAILED,
+    };
+
+    return (int)codes[e->code];
+}
+
+const char *cli_actor(struct cli *cli)
+{
+    const struct passwd *user = getpwuid(getuid());
+
+    return user ? arena_copy(cli->mem, user->pw_name) : arena_printf(cli->mem, "uid %u", (unsigned)getuid());
+}

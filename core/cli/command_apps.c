@@ -1,0 +1,250 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "core/cli/commands.h"
+#include "core/deploy/summary.h"
+#include "core/tenant/app.h"
+#include "core/tenant/hook_secret.h"
+#include "core/tenant/names.h"
+
+enum { APPS_PAGE = 500 };
+
+/* What to paste into GitHub. The secret is shown to the operator here, once; nowhere else. */
+static void print_webhook(struct cli *cli, const struct app *app, const struct secret *secret)
+{
+    const char *base = cli->loaded.settings.hooks_url;
+    const char *url = arena_printf(cli->mem, "%s/hooks/github/%s", base ? base : "https://YOUR-BERTH-HOST", app->name);
+
+    if (cli->json) {
+        cli_print_json(json_build("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:[s]}}", "app", app->name, "repository",
+                                  app->repository, "branch", app->branch, "webhook", "url", url, "content_type",
+                                  "application/json", "secret", secret_bytes(secret), "events", "push"));
+        return;
+    }
+    printf("In GitHub open https://github.com/%s/settings/hooks/new and paste:\n"
+           "  Payload URL   %s\n"
+           "  Content type  application/json\n"
+           "  Secret        %s\n"
+           "  Events        Just the push event.\n"
+           "The secret is shown only now; Secrets Manager keeps it as %s.\n",
+           app->repository, url, secret_bytes(secret), name_hook_secret(cli->mem, app->name));
+    if (!base)
+        printf("YOUR-BERTH-HOST is where GitHub reaches this berth: set [hooks] url to have it printed.\n");
+}
+
+static int check_policy(const char *policy, struct err *e)
+{
+    if (policy && !strcmp(policy, "github"))
+        return 0;
+    if (policy && !strcmp(policy, "signed")) {
+        err_set(e, ERR_INVALID, "--webhook signed (HMAC and the caller's AWS identity) comes in a later version");
+        return err_hint(e, "use --webhook github: HMAC-SHA256, which GitHub itself sends");
+    }
+    err_set(e, ERR_INVALID, policy ? "--webhook \"%s\" is no webhook policy" : "--webhook is missing%s",
+            policy ? policy : "");
+    return err_hint(e, "--webhook github: each delivery must carry GitHub's HMAC-SHA256 signature. There is no default");
+}
+
+static int check_app(const struct app *app, const char *policy, struct err *e)
+{
+    if (app_check_name(app->name, e))
+        return e->code;
+    if (!app->repository) {
+        err_set(e, ERR_INVALID, "--repo is missing");
+        return err_hint(e, "--repo OWNER/NAME, as in https://github.com/OWNER/NAME");
+    }
+    if (check_policy(policy, e) || app_check_repository(app->repository, e) || app_check_branch(app->branch, e) ||
+        app_check_size(app->cpu_units, app->memory_mib, e))
+        return e->code;
+    if (app->health_check_path[0] != '/' || strlen(app->health_check_path) > APP_HEALTH_PATH_MAX)
+        return err_set(e, ERR_INVALID, "--health-check must be a path that begins with /, of at most %d characters",
+                       APP_HEALTH_PATH_MAX);
+    return 0;
+}
+
+int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
+{
+    struct app app = { .branch = "main", .health_check_path = "/", .port = 8080, .cpu_units = 256, .memory_mib = 512,
+                       .tasks = 1, .policy = WEBHOOK_GITHUB };
+    const char *policy = NULL;
+    const struct cli_option table[] = {
+        { .name = "repo", .text = &app.repository },
+        { .name = "webhook", .text = &policy },
+        { .name = "branch", .text = &app.branch },
+        { .name = "health-check", .text = &app.health_check_path },
+        { .name = "port", .number = &app.port, .least = 1, .most = 65535 },
+        { .name = "cpu", .number = &app.cpu_units, .least = 1, .most = 16384 },
+        { .name = "memory", .number = &app.memory_mib, .least = 1, .most = 122880 },
+        { .name = "tasks", .number = &app.tasks, .least = 1, .most = 1000 },
+    };
+    AUTO_SECRET struct secret *secret = NULL;
+    struct db_pool *admin = NULL;
+    struct aws *aws = NULL;
+
+    if (cli_parse(cli, argc, argv, table, sizeof table / sizeof *table, &app.name, 1, 1, e) || check_app(&app, policy, e) ||
+        cli_pool(cli, "admin", 1, &admin, e) || cli_aws(cli, &aws, e) || app_create(admin, &app, cli_actor(cli), e))
+        return e->code;
+    /* The row decides who made the app, so a secret that is there already is debris of an app that never came to be. */
+    if (hook_secret_create(aws, app.name, true, &secret, e)) {
+        err_context(e, "app %s is made, but its webhook secret could not be stored", app.name);
+        return err_hint(e, "put that right, then: berth apps secret %s", app.name);
+    }
+    if (!cli->json)
+        printf("App %s is made: a push to %s of %s becomes a release.\n\n", app.name, app.branch, app.repository);
+    print_webhook(cli, &app, secret);
+    return 0;
+}
+
+int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
+{
+    AUTO_SECRET struct secret *secret = NULL;
+    AUTO_DB struct db *db = NULL;
+    struct db_pool *admin = NULL;
+    struct aws *aws = NULL;
+    const char *name = NULL;
+    struct app app;
+
+    if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
+        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || cli_aws(cli, &aws, e) ||
+        hook_secret_create(aws, app.name, true, &secret, e))
+        return e->code;
+    print_webhook(cli, &app, secret);
+    return 0;
+}
+
+static json_object *summary_json(const struct app_summary *a)
+{
+    json_object *live = NULL, *newest = NULL;
+
+    if (a->live_release)
+        live = json_build("{s:i, s:s, s:s, s:s}", "release", a->live_release, "commit", a->live_commit, "since",
+                          a->live_since, "host", a->host);
+    if (a->newest_release)
+        newest = json_build("{s:i, s:s, s:s, s:s, s:s}", "release", a->newest_release, "state", a->newest_state, "step",
+                            a->newest_step, "error", a->newest_error, "created_at", a->newest_at);
+    return json_build("{s:s, s:s, s:s, s:s, s:o, s:o}", "app", a->app, "repository", a->repository, "branch", a->branch,
+                      "state", a->state, "live", live, "newest", newest);
+}
+
+static void summary_cells(struct arena *mem, const struct app_summary *a, const char **cells)
+{
+    cells[0] = a->app;
+    cells[1] = a->state;
+    cells[2] = a->live_release ? arena_printf(mem, "v%d", a->live_release) : NULL;
+    cells[3] = a->live_commit ? arena_copy_n(mem, a->live_commit, 8) : NULL;
+    cells[4] = a->newest_release ? arena_printf(mem, "v%d %s", a->newest_release, a->newest_state) : NULL;
+    cells[5] = a->host;
+}
+
+static int all_summaries(struct cli *cli, json_object *rows, const char ***cells, size_t *count, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+    struct db_pool *admin = NULL;
+    const char *after = NULL;
+    size_t got = APPS_PAGE;
+
+    if (cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e))
+        return e->code;
+    while (got == APPS_PAGE) {
+        struct app_summary *page = NULL;
+        if (app_summaries(db, after, APPS_PAGE, cli->mem, &page, &got, e))
+            return e->code;
+        const char **grown = arena_array(cli->mem, (*count + got) * 6 + 1, sizeof *grown);
+        if (*count)
+            memcpy(grown, *cells, *count * 6 * sizeof *grown);
+        *cells = grown;
+        for (size_t i = 0; i < got; i++, (*count)++) {
+            json_append(rows, summary_json(&page[i]));
+            summary_cells(cli->mem, &page[i], grown + *count * 6);
+        }
+        after = got ? page[got - 1].app : NULL;
+    }
+    return 0;
+}
+
+int command_apps_list(struct cli *cli, int argc, char **argv, struct err *e)
+{
+    AUTO_JSON json_object *rows = json_new_array();
+    const char **cells = NULL;
+    size_t count = 0;
+
+    if (cli_parse(cli, argc, argv, NULL, 0, NULL, 0, 0, e) || all_summaries(cli, rows, &cells, &count, e))
+        return e->code;
+    if (cli->json)
+        cli_print_json(json_build("{s:O}", "apps", rows));
+    else if (count == 0)
+        puts("No app yet. Make one: berth apps create shop --repo acme/shop --webhook github");
+    else
+        cli_print_table((const char *[]){ "APP", "STATE", "LIVE", "COMMIT", "NEWEST", "ADDRESS" }, 6, cells, count);
+    return 0;
+}
+
+static json_object *resources_json(const struct resource_row *rows, size_t count)
+{
+    json_object *all = json_new_array();
+
+    for (size_t i = 0; i < count; i++)
+        json_append(all, json_build("{s:s, s:s, s:s}", "kind", rows[i].kind, "name", rows[i].name, "arn", rows[i].arn));
+    return all;
+}
+
+static void print_app(struct cli *cli, const struct app *app, const struct deployment *live,
+                      const struct resource_row *rows, size_t count)
+{
+    const char **cells = arena_array(cli->mem, count * 3 + 1, sizeof *cells);
+
+    printf("%s (%s), built from %s, branch %s; webhook policy %s\n", app->name, app->state, app->repository, app->branch,
+           app->policy == WEBHOOK_GITHUB ? "github" : "signed");
+    printf("runs %d x %d CPU units, %d MiB; port %d; health check %s\n", app->tasks, app->cpu_units, app->memory_mib,
+           app->port, app->health_check_path);
+    if (live->release)
+        printf("live: v%d, commit %.8s, since %s, at https://%s\n", live->release, live->commit_sha, live->live_since,
+               live->host);
+    else
+        puts("live: nothing yet");
+    for (size_t i = 0; i < count; i++) {
+        cells[i * 3] = rows[i].kind;
+        cells[i * 3 + 1] = rows[i].name;
+        cells[i * 3 + 2] = rows[i].arn;
+    }
+    if (count) {
+        putchar('\n');
+        cli_print_table((const char *[]){ "RESOURCE", "NAME", "ARN" }, 3, cells, count);
+    }
+}
+
+static json_object *app_json(const struct app *app, const struct deployment *live, json_object *resources)
+{
+    json_object *now = NULL;
+
+    if (live->release)
+        now = json_build("{s:i, s:s, s:s, s:s, s:s, s:s}", "release", live->release, "commit", live->commit_sha,
+                         "image_digest", live->image_digest, "task_definition", live->task_definition_arn, "host",
+                         live->host, "since", live->live_since);
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:o, s:o}", "app", app->name, "repository",
+                      app->repository, "branch", app->branch, "state", app->state, "webhook_policy",
+                      app->policy == WEBHOOK_GITHUB ? "github" : "signed", "port", app->port, "health_check",
+                      app->health_check_path, "cpu_units", app->cpu_units, "memory_mib", app->memory_mib, "tasks",
+                      app->tasks, "live", now, "resources", resources);
+}
+
+int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+    struct db_pool *admin = NULL;
+    struct deployment live = { 0 };
+    struct resource_row *rows = NULL;
+    const char *name = NULL;
+    size_t count = 0;
+    struct app app;
+
+    if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
+        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || deployment_find(db, name, cli->mem, &live, e) ||
+        app_resources(db, name, cli->mem, &rows, &count, e))
+        return e->code;
+    if (cli->json)
+        cli_print_json(app_json(&app, &live, resources_json(rows, count)));
+    else
+        print_app(cli, &app, &live, rows, count);
+    return 0;
+}

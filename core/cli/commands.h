@@ -1,0 +1,20 @@
+/*
+ * commands - the functions behind the command table; one file a group (command_<group>.c).
+ */
+#ifndef BERTH_CLI_COMMANDS_H
+#define BERTH_CLI_COMMANDS_H
+
+#include "core/cli/cli.h"
+
+int command_migrate(struct cli *cli, int argc, char **argv, struct err *e);
+int command_worker(struct cli *cli, int argc, char **argv, struct err *e);
+int command_config(struct cli *cli, int argc, char **argv, struct err *e);
+int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e);
+int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e);
+int command_apps_list(struct cli *cli, int argc, char **argv, struct err *e);
+int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e);
+int command_releases(struct cli *cli, int argc, char **argv, struct err *e);
+int command_status(struct cli *cli, int argc, char **argv, struct err *e);
+int command_logs(struct cli *cli, int argc, char **argv, struct err *e);
+
+#endif

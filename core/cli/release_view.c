@@ -1,0 +1,65 @@
+#include "core/cli/release_view.h"
+
+#include <stdio.h>
+
+json_object *release_json(const struct release *r)
+{
+    return json_build("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "release", r->number, "kind",
+                      r->kind, "state", release_state_name(r->state), "step", step_name_text(r->step), "commit",
+                      r->commit_sha, "title", r->commit_title, "pushed_by", r->pushed_by, "source_version",
+                      r->source_version, "build_id", r->build_id, "image_digest", r->image_digest, "task_definition",
+                      r->task_definition_arn, "error", r->error, "hint", r->hint, "created_at", r->created_at,
+                      "finished_at", r->finished_at);
+}
+
+const char *release_word(struct arena *mem, const struct release *r)
+{
+    if (r->state == RELEASE_RUNNING || r->state == RELEASE_FAILED)
+        return arena_printf(mem, "%s (%s)", release_state_name(r->state), step_name_text(r->step));
+    return release_state_name(r->state);
+}
+
+static void print_text(struct cli *cli, const struct release *r, const struct release_event *events, size_t count)
+{
+    const char **cells = arena_array(cli->mem, count * 4 + 1, sizeof *cells);
+
+    printf("%s v%d is %s: commit %.8s%s%s\n", r->app, r->number, release_word(cli->mem, r), r->commit_sha,
+           r->pushed_by ? ", pushed by " : "", r->pushed_by ? r->pushed_by : "");
+    if (r->error)
+        printf("%s\n", r->error);
+    if (r->hint)
+        printf("hint: %s\n", r->hint);
+    for (size_t i = 0; i < count; i++) {
+        cells[i * 4] = events[i].at;
+        cells[i * 4 + 1] = events[i].step;
+        cells[i * 4 + 2] = events[i].kind;
+        cells[i * 4 + 3] = events[i].message;
+    }
+    putchar('\n');
+    cli_print_table((const char *[]){ "AT", "STEP", "", "WHAT" }, 4, cells, count);
+}
+
+int release_print(struct cli *cli, struct db *db, const char *app, int number, struct err *e)
+{
+    struct release release;
+    struct release_event *events = NULL;
+    size_t count = 0;
+
+    if (release_get(db, app, number, cli->mem, &release, e) ||
+        release_events(db, app, number, cli->mem, &events, &count, e))
+        return e->code;
+    if (!cli->json) {
+        print_text(cli, &release, events, count);
+        return 0;
+    }
+
+    json_object *rows = json_new_array();
+    for (size_t i = 0; i < count; i++)
+        json_append(rows, json_build("{s:s, s:s, s:s, s:s}", "at", events[i].at, "step", events[i].step, "kind",
+                                     events[i].kind, "message", events[i].message));
+    json_object *shown = release_json(&release);
+    json_put(shown, "app", json_text(app));
+    json_put(shown, "events", rows);
+    cli_print_json(shown);
+    return 0;
+}

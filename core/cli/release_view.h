@@ -1,0 +1,16 @@
+/*
+ * release_view - a release as the command shows it: in JSON, in a word, and with its timeline.
+ */
+#ifndef BERTH_CLI_RELEASE_VIEW_H
+#define BERTH_CLI_RELEASE_VIEW_H
+
+#include "core/cli/cli.h"
+#include "core/deploy/release.h"
+
+json_object *release_json(const struct release *release);
+const char *release_word(struct arena *mem, const struct release *release); /* "building" is "running: build" */
+
+/* Reads one release and prints it with its timeline. */
+int release_print(struct cli *cli, struct db *db, const char *app, int number, struct err *e);
+
+#endif

@@ -1,0 +1,21 @@
+/*
+ * build_reason - why a build failed, for the person who pushed: from the build as CodeBuild describes it and the end of its log.
+ *
+ * Pure. Sets e to ERR_INVALID with one sentence that says in which phase it stopped and the line that says why, and a hint that can be followed now.
+ */
+#ifndef BERTH_DEPLOY_BUILD_REASON_H
+#define BERTH_DEPLOY_BUILD_REASON_H
+
+#include "core/base/json.h"
+#include "core/deploy/build_log.h"
+
+struct build_subject {
+    const char *app;
+    int release;
+    const char *repository; /* "acme/shop" */
+};
+
+int build_reason(const struct build_subject *subject, const json_object *build, const struct log_page *log,
+                 struct err *e);
+
+#endif

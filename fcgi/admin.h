@@ -1,0 +1,39 @@
+/*
+ * admin - the operator's pages: what is shared by their handlers.
+ *
+ * A page is a view of www/ and a model in JSON; one file a page (admin_<page>.c) reads the rows and builds the model. Whoever asks has been signed in by the web
+ * server (REMOTE_USER, over a unix socket only it can reach) and is one of [admin] operators; anyone else gets 403 before any database work.
+ */
+#ifndef BERTH_FCGI_ADMIN_H
+#define BERTH_FCGI_ADMIN_H
+
+#include "core/base/clock.h"
+#include "core/db/db.h"
+#include "core/deploy/release.h"
+#include "core/deploy/settings.h"
+#include "fcgi/router.h"
+#include "fcgi/view.h"
+
+enum admin_page { PAGE_OVERVIEW, PAGE_APP, PAGE_RELEASE, PAGE_MESSAGE, PAGE_COUNT };
+
+struct admin {
+    const struct settings *settings;
+    struct db_pool *db;
+    struct view *views[PAGE_COUNT];
+    const struct clock *clock;
+};
+
+/* What a page's file gives: reads rows, fills *model. */
+typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e);
+admin_model overview_model, app_model, release_model;
+
+/* The mark that goes with a release: its class in the stylesheet and its word. live: the release that is live now. */
+struct mark {
+    const char *class_name, *word;
+};
+struct mark mark_of(const char *state, const char *kind, int number, int live);
+
+/* The word for a release that moves: "Building", "Rolling out". */
+const char *moving_word(const char *step);
+
+#endif

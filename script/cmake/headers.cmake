@@ -1,0 +1,15 @@
+# Every header compiles alone, and twice in one file: one small translation unit for each, built with everything else.
+file(GLOB_RECURSE headers RELATIVE ${CMAKE_SOURCE_DIR} CONFIGURE_DEPENDS
+    ${CMAKE_SOURCE_DIR}/core/*.h ${CMAKE_SOURCE_DIR}/fcgi/*.h)
+set(units "")
+foreach(header IN LISTS headers)
+    string(REPLACE "/" "_" name ${header})
+    string(REGEX REPLACE "\\.h$" "" name ${name})
+    set(unit ${CMAKE_BINARY_DIR}/headers/${name}.c)
+    file(CONFIGURE OUTPUT ${unit} CONTENT "#include \"${header}\"\n#include \"${header}\"\ntypedef int header_stands_alone;\n")
+    list(APPEND units ${unit})
+endforeach()
+if(units)
+    add_library(berth_headers OBJECT ${units})
+    target_link_libraries(berth_headers PRIVATE berth_cli berth_fcgi)
+endif()

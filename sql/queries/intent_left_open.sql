@@ -1,0 +1,4 @@
+-- one: open
+SELECT EXISTS (SELECT 1 FROM berth.intents
+                WHERE app_name = $1 AND release = $2::int AND operation = $3 AND target = coalesce($4, target)
+                  AND answered_at IS NULL) AS open

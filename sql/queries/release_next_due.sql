@@ -1,0 +1,2 @@
+-- one: due_ms; null: nothing waits
+SELECT berth.next_due_ms() AS due_ms

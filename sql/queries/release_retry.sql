@@ -1,0 +1,14 @@
+-- maybe: number; lets the release go until its next try, and tells of it once; no row: another worker holds it
+WITH held AS (
+    SELECT app_name, number, step, error
+      FROM berth.releases
+     WHERE app_name = $1 AND number = $2::int AND lease_token = $3::bigint AND state = 'running'
+       FOR UPDATE), moved AS (
+    UPDATE berth.releases r
+       SET error = $5, hint = $6, run_after = clock_timestamp() + $4::int * interval '1 millisecond',
+           lease_token = NULL, lease_until = NULL, leased_by = NULL
+      FROM held h
+     WHERE r.app_name = h.app_name AND r.number = h.number), told AS (
+    INSERT INTO berth.release_events (app_name, release, step, kind, message)
+    SELECT app_name, number, step, 'retry', $5 FROM held WHERE error IS DISTINCT FROM $5)
+SELECT number FROM held
