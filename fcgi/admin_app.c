@@ -58,7 +58,7 @@ int app_model(struct admin *admin, struct db *db, struct request *request, json_
     struct deployment live = { 0 };
     struct release *all = NULL;
     size_t count = 0;
-    struct app app;
+    struct app app = { 0 };
 
     if (app_get(db, name, mem, &app, e) || deployment_find(db, name, mem, &live, e) ||
         release_list(db, name, APP_RELEASES, mem, &all, &count, e) || resource_rows(db, name, mem, &resources, e))

@@ -92,7 +92,7 @@ int release_model(struct admin *admin, struct db *db, struct request *request, j
     const char *app = request_value(request, "app");
     struct release_event *events = NULL;
     struct deployment live = { 0 };
-    struct release r;
+    struct release r = { 0 };
     int64_t number = 0;
     size_t count = 0;
 

@@ -15,7 +15,7 @@
 struct arena;
 
 struct arena *arena_new(void);
-void arena_free(struct arena *mem); /* NULL is fine */
+void arena_free(struct arena *mem);  /* NULL is fine */
 void arena_reset(struct arena *mem); /* frees the items, keeps the arena */
 
 void *arena_alloc(struct arena *mem, size_t size);

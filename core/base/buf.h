@@ -22,7 +22,7 @@ void buf_add(struct buf *b, const void *bytes, size_t len);
 void buf_add_text(struct buf *b, const char *text);
 void buf_add_char(struct buf *b, char c);
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void buf_clear(struct buf *b);            /* empties, keeps the room and max, forgets failed */
+void buf_clear(struct buf *b);             /* empties, keeps the room and max, forgets failed */
 const char *buf_text(const struct buf *b); /* "" when empty; never NULL */
 void buf_free(struct buf *b);              /* wipes nothing; see secret.h */
 

@@ -9,7 +9,9 @@ enum { HTTP_DATE_SIZE = 30 };
 static const int64_t LAST_MS = 253402300799999; /* 9999-12-31T23:59:59.999Z: four digits of year */
 
 static const char days[7][4] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-static const char months[12][4] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+static const char months[12][4] = {
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
+};
 
 static int64_t read_ms(clockid_t id)
 {
@@ -88,9 +90,8 @@ int clock_parse_http_date(const char *text, int64_t *out_ms)
     char again[HTTP_DATE_SIZE * 4];
     struct tm when = { 0 };
 
-    if (strlen(text) != HTTP_DATE_SIZE - 1 ||
-        sscanf(text, "%*3c, %2d %3c %4d %2d:%2d:%2d GMT", &when.tm_mday, month, &when.tm_year, &when.tm_hour,
-               &when.tm_min, &when.tm_sec) != 6)
+    if (strlen(text) != HTTP_DATE_SIZE - 1 || sscanf(text, "%*3c, %2d %3c %4d %2d:%2d:%2d GMT", &when.tm_mday, month,
+                                                     &when.tm_year, &when.tm_hour, &when.tm_min, &when.tm_sec) != 6)
         return -1;
     when.tm_year -= 1900;
     when.tm_mon = month_of(month);

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct clock {
-    int64_t (*now_ms)(void *context);               /* wall clock, ms since 1970 UTC */
-    int64_t (*monotonic_ms)(void *context);         /* never goes back; only differences mean something */
+    int64_t (*now_ms)(void *context);                /* wall clock, ms since 1970 UTC */
+    int64_t (*monotonic_ms)(void *context);          /* never goes back; only differences mean something */
     void (*sleep_ms)(void *context, int64_t length); /* returns early only on a signal */
     void *context;
 };

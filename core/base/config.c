@@ -189,8 +189,8 @@ static int set_bool(const struct loading *l, const struct config_value *value, b
             return ERR_NONE;
         }
     }
-    return refuse_value(
-        l, value, arena_printf(l->mem, "\"%s\" is none of true, false, yes, no, on, off, 1, 0", value->text));
+    return refuse_value(l, value,
+                        arena_printf(l->mem, "\"%s\" is none of true, false, yes, no, on, off, 1, 0", value->text));
 }
 
 static int set_enum(const struct loading *l, const struct config_value *value, int *out)

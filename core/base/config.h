@@ -35,9 +35,9 @@ struct config_list {
 enum config_source { CONFIG_FROM_DEFAULT, CONFIG_FROM_FILE, CONFIG_FROM_ENVIRONMENT, CONFIG_SOURCE_COUNT };
 
 struct config_option {
-    const char *section;        /* "worker" */
-    const char *key;            /* "threads" */
-    const char *environment;    /* "BERTH_WORKER_THREADS"; NULL: the file only */
+    const char *section;     /* "worker" */
+    const char *key;         /* "threads" */
+    const char *environment; /* "BERTH_WORKER_THREADS"; NULL: the file only */
     enum config_type type;
     size_t offset;              /* offsetof(struct settings, ...) */
     const char *fallback;       /* text form; NULL: no default */
@@ -51,7 +51,7 @@ struct config_value {
     const struct config_option *option;
     const char *text; /* as given or the default; NULL: not set. SECRET_SHOWN for a secret that is set */
     enum config_source source;
-    int line;         /* in the file; 0 otherwise */
+    int line; /* in the file; 0 otherwise */
 };
 
 /*

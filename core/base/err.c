@@ -77,9 +77,9 @@ int err_may_retry(const struct err *e)
 const char *err_code_name(enum err_code code)
 {
     static const char *const names[ERR_CODE_COUNT] = {
-        [ERR_NONE] = "none",           [ERR_TRANSIENT] = "transient", [ERR_THROTTLED] = "throttled",
-        [ERR_CONFLICT] = "conflict",   [ERR_DENIED] = "denied",       [ERR_NOT_FOUND] = "not_found",
-        [ERR_INVALID] = "invalid",     [ERR_QUOTA] = "quota",         [ERR_NO_MEMORY] = "no_memory",
+        [ERR_NONE] = "none",         [ERR_TRANSIENT] = "transient", [ERR_THROTTLED] = "throttled",
+        [ERR_CONFLICT] = "conflict", [ERR_DENIED] = "denied",       [ERR_NOT_FOUND] = "not_found",
+        [ERR_INVALID] = "invalid",   [ERR_QUOTA] = "quota",         [ERR_NO_MEMORY] = "no_memory",
         [ERR_INTERNAL] = "internal",
     };
 

@@ -30,7 +30,8 @@ static _Noreturn void broken(void)
 static void prepare(void)
 {
     char name[] = "SHA256";
-    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end() };
+    OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0),
+                            OSSL_PARAM_construct_end() };
     EVP_MAC *mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
 
     sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
@@ -161,14 +162,14 @@ bool hash_from_hex(const char *hex, size_t hex_len, uint8_t *out)
             return false;
     }
     for (size_t i = 0; i < hex_len / 2; i++)
-        out[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+        out[i] = (uint8_t)((unsigned)hex_digit(hex[2 * i]) << 4 | (unsigned)hex_digit(hex[2 * i + 1]));
     return true;
 }
 
 size_t hash_base64(const void *bytes, size_t len, char *out)
 {
     const unsigned char *from = bytes;
-    const size_t piece = 3 * 1024 * 1024; /* OpenSSL counts in int; a multiple of 3 leaves no padding in between */
+    const size_t piece = (size_t)3 << 20; /* OpenSSL counts in int; a multiple of 3 leaves no padding in between */
     size_t used = 0;
 
     out[0] = '\0';

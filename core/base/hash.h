@@ -25,11 +25,11 @@ void hash_cleanup(struct hash **h);
 void hash_sha256(const void *bytes, size_t len, uint8_t out[HASH_SIZE]);
 void hash_hmac(const void *key, size_t key_len, const void *bytes, size_t len, uint8_t out[HASH_SIZE]);
 
-void hash_hex(const uint8_t *bytes, size_t len, char *out);            /* out: 2*len + 1, lower case */
-bool hash_from_hex(const char *hex, size_t hex_len, uint8_t *out);     /* exactly hex_len/2 bytes; false on anything else */
-size_t hash_base64(const void *bytes, size_t len, char *out);          /* out: 4*((len+2)/3) + 1; returns the length */
-bool hash_equal(const uint8_t *a, const uint8_t *b, size_t len);       /* constant time */
-bool hash_random(void *out, size_t len);                               /* the system's generator */
-void hash_uuid(char out[37]);                                          /* a random UUID, version 4 */
+void hash_hex(const uint8_t *bytes, size_t len, char *out);        /* out: 2*len + 1, lower case */
+bool hash_from_hex(const char *hex, size_t hex_len, uint8_t *out); /* exactly hex_len/2 bytes; false on anything else */
+size_t hash_base64(const void *bytes, size_t len, char *out);      /* out: 4*((len+2)/3) + 1; returns the length */
+bool hash_equal(const uint8_t *a, const uint8_t *b, size_t len);   /* constant time */
+bool hash_random(void *out, size_t len);                           /* the system's generator */
+void hash_uuid(char out[37]);                                      /* a random UUID, version 4 */
 
 #endif

@@ -196,7 +196,8 @@ void json_append(json_object *array, json_object *value)
         fatal_no_memory();
 }
 
-struct template {
+struct template
+{
     const char *at;
     va_list args;
 };
@@ -323,8 +324,8 @@ json_object *json_at(const json_object *value, const char *pointer)
 static const char *type_name(const json_object *value)
 {
     static const char *const names[] = {
-        [json_type_null] = "nothing", [json_type_boolean] = "a boolean", [json_type_double] = "a fraction",
-        [json_type_int] = "a number", [json_type_object] = "an object",  [json_type_array] = "a list",
+        [json_type_null] = "nothing",  [json_type_boolean] = "a boolean", [json_type_double] = "a fraction",
+        [json_type_int] = "a number",  [json_type_object] = "an object",  [json_type_array] = "a list",
         [json_type_string] = "a text",
     };
 

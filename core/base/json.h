@@ -53,12 +53,14 @@ json_object *json_at(const json_object *value, const char *pointer);
 int json_read_text(const json_object *value, const char *pointer, struct arena *mem, const char **out, struct err *e);
 int json_read_int(const json_object *value, const char *pointer, int64_t *out, struct err *e);
 int json_read_bool(const json_object *value, const char *pointer, bool *out, struct err *e);
-const char *json_find_text(const json_object *value, const char *pointer, struct arena *mem); /* NULL: absent or no text */
+const char *json_find_text(const json_object *value, const char *pointer,
+                           struct arena *mem); /* NULL: absent or no text */
 int64_t json_find_int(const json_object *value, const char *pointer, int64_t fallback);
 bool json_find_bool(const json_object *value, const char *pointer, bool fallback);
 
-size_t json_length(const json_object *array);                   /* 0 for what is no array */
-json_object *json_get(const json_object *object, const char *name); /* borrowed; by its plain name; NULL when not there */
+size_t json_length(const json_object *array); /* 0 for what is no array */
+json_object *json_get(const json_object *object,
+                      const char *name);                        /* borrowed; by its plain name; NULL when not there */
 json_object *json_item(const json_object *array, size_t index); /* borrowed; NULL past the end */
 bool json_is_object(const json_object *value);
 bool json_is_array(const json_object *value);

@@ -40,7 +40,7 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 
 /* log_event(LOG_INFO, "release is live", log_text("app", app), log_int("release", 3)); at least one field. */
 #define log_event(level, event, ...)                                                                                   \
-    log_fields(level, event, (const struct log_field[]){ __VA_ARGS__ },                                               \
+    log_fields(level, event, (const struct log_field[]){ __VA_ARGS__ },                                                \
                sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field))
 
 /* An error that is given up on here: its code, detail, message and hint as fields, after those given. */

@@ -16,7 +16,8 @@ struct secret;
 
 struct secret *secret_new(const void *bytes, size_t len);
 struct secret *secret_from_text(const char *text); /* NULL gives NULL */
-struct secret *secret_random_hex(size_t bytes);    /* 2*bytes hex characters from the system's generator; NULL if that fails */
+struct secret *
+secret_random_hex(size_t bytes); /* 2*bytes hex characters from the system's generator; NULL if that fails */
 struct secret *secret_copy(const struct secret *s);
 void secret_free(struct secret *s); /* NULL is fine */
 

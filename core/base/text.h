@@ -14,7 +14,8 @@ bool text_is_utf8(const char *bytes, size_t len); /* strict: no overlong forms, 
 size_t text_utf8_char(const char *bytes, size_t len, uint32_t *out);
 
 bool text_has_control(const char *bytes, size_t len); /* any byte below 0x20, or 0x7f */
-bool text_parse_int(const char *text, int64_t least, int64_t most, int64_t *out); /* whole decimal text, no sign but '-', no space */
+bool text_parse_int(const char *text, int64_t least, int64_t most,
+                    int64_t *out); /* whole decimal text, no sign but '-', no space */
 bool text_starts(const char *text, const char *prefix);
 bool text_ends(const char *text, const char *suffix);
 

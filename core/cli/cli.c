@@ -10,14 +10,6 @@
 
 enum { OPTIONS_MAX = 24, CLI_POOL_TIMEOUT_MS = 5000 };
 
-static const struct cli_option *by_name(const struct cli_option *options, size_t count, const char *name)
-{
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(options[i].name, name))
-            return &options[i];
-    return NULL;
-}
-
 static int take_option(const struct cli_option *option, const char *value, struct err *e)
 {
     int64_t number = 0;
@@ -35,15 +27,15 @@ static int take_option(const struct cli_option *option, const char *value, struc
     return 0;
 }
 
-/* getopt's table, made from ours and the two that every command takes. */
+/* getopt's table: ours, so that its indices are getopt's, then the two that every command takes. */
 static void to_getopt(const struct cli_option *options, size_t count, struct option *out)
 {
     size_t n = 0;
 
+    for (; n < count && n < OPTIONS_MAX - 3; n++)
+        out[n] = (struct option){ options[n].name, options[n].flag ? no_argument : required_argument, NULL, 'o' };
     out[n++] = (struct option){ "json", no_argument, NULL, 'j' };
     out[n++] = (struct option){ "config", required_argument, NULL, 'c' };
-    for (size_t i = 0; i < count && n < OPTIONS_MAX - 1; i++)
-        out[n++] = (struct option){ options[i].name, options[i].flag ? no_argument : required_argument, NULL, 'o' };
     out[n] = (struct option){ 0 };
 }
 
@@ -82,7 +74,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
             cli->json = true;
         else if (letter == 'c')
             cli->config_path = optarg;
-        else if (take_option(by_name(options, option_count, table[which].name), optarg, e))
+        else if (take_option(&options[which], optarg, e))
             return e->code;
     }
     return take_operands(argc, argv, operands, operand_min, operand_max, e);
@@ -110,7 +102,7 @@ static const char *conninfo_of(const struct settings *settings, const char *logi
 
 int cli_pool(struct cli *cli, const char *login, int size, struct db_pool **out, struct err *e)
 {
-    const struct settings *settings;
+    const struct settings *settings = NULL;
 
     if (cli_settings(cli, &settings, e))
         return e->code;
@@ -131,7 +123,7 @@ int cli_pool(struct cli *cli, const char *login, int size, struct db_pool **out,
 
 int cli_aws(struct cli *cli, struct aws **out, struct err *e)
 {
-    const struct settings *settings;
+    const struct settings *settings = NULL;
 
     if (cli_settings(cli, &settings, e))
         return e->code;

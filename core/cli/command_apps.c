@@ -102,7 +102,7 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
     struct db_pool *admin = NULL;
     struct aws *aws = NULL;
     const char *name = NULL;
-    struct app app;
+    struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
         db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || cli_aws(cli, &aws, e) ||
@@ -236,7 +236,7 @@ int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e)
     struct resource_row *rows = NULL;
     const char *name = NULL;
     size_t count = 0;
-    struct app app;
+    struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
         db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || deployment_find(db, name, cli->mem, &live, e) ||

@@ -44,7 +44,7 @@ int command_releases(struct cli *cli, int argc, char **argv, struct err *e)
     const struct cli_option table[] = { { .name = "limit", .number = &limit, .least = 1, .most = 10000 } };
     AUTO_DB struct db *db = NULL;
     struct db_pool *admin = NULL;
-    struct app app;
+    struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, table, 1, words, 1, 2, e) || (words[1] && cli_release_number(words[1], &number, e)) ||
         cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e) || app_get(db, words[0], cli->mem, &app, e))

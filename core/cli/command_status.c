@@ -32,7 +32,7 @@ static int wait_for_end(struct db *db, const char *app, int number, int timeout_
 
     for (;;) {
         AUTO_ARENA struct arena *mem = arena_new();
-        struct release release;
+        struct release release = { 0 };
         if (release_get(db, app, number, mem, &release, e))
             return e->code;
         if (has_ended(&release))
@@ -47,7 +47,7 @@ static int wait_for_end(struct db *db, const char *app, int number, int timeout_
 /* With --wait the exit code tells how it ended; the failure itself is printed already. */
 static int verdict(struct cli *cli, struct db *db, const char *app, int number, struct err *e)
 {
-    struct release release;
+    struct release release = { 0 };
 
     if (release_get(db, app, number, cli->mem, &release, e))
         return e->code;
@@ -67,7 +67,7 @@ int command_status(struct cli *cli, int argc, char **argv, struct err *e)
     };
     AUTO_DB struct db *db = NULL;
     struct db_pool *admin = NULL;
-    struct app app;
+    struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, table, 2, words, 1, 2, e) || (words[1] && cli_release_number(words[1], &number, e)) ||
         cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e) || app_get(db, words[0], cli->mem, &app, e) ||

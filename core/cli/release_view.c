@@ -41,7 +41,7 @@ static void print_text(struct cli *cli, const struct release *r, const struct re
 
 int release_print(struct cli *cli, struct db *db, const char *app, int number, struct err *e)
 {
-    struct release release;
+    struct release release = { 0 };
     struct release_event *events = NULL;
     size_t count = 0;
 

@@ -12,24 +12,30 @@ static const struct rule {
     bool replace; /* the connection must be made anew */
     const char *hint;
 } rules[] = {
-    { "57014", ERR_TRANSIENT, false, "The statement took longer than its time limit. Look for a lock or a slow query in pg_stat_activity." },
-    { "25006", ERR_TRANSIENT, true, "This server is read-only: a standby, or a primary that was demoted. The next try connects anew; "
-                                    "name all hosts in the connection string so that it finds the primary." },
+    { "57014", ERR_TRANSIENT, false,
+      "The statement took longer than its time limit. Look for a lock or a slow query in pg_stat_activity." },
+    { "25006", ERR_TRANSIENT, true,
+      "This server is read-only: a standby, or a primary that was demoted. The next try connects anew; "
+      "name all hosts in the connection string so that it finds the primary." },
     { "55P03", ERR_CONFLICT, false, "Another transaction holds the lock. Try again; pg_locks shows who." },
     { "26000", ERR_CONFLICT, false, "The server lost a prepared statement; it is prepared again on the next try." },
     { "0A000", ERR_TRANSIENT, true, "If a migration has just run, the next try uses the new schema." },
     { "40", ERR_CONFLICT, false, "" },
-    { "53300", ERR_TRANSIENT, true, "Postgres has no connection left: raise max_connections or make berth's pools smaller." },
+    { "53300", ERR_TRANSIENT, true,
+      "Postgres has no connection left: raise max_connections or make berth's pools smaller." },
     { "53100", ERR_TRANSIENT, true, "The disk of the database server is full: free space or grow it." },
     { "53", ERR_TRANSIENT, true, "The database server is short of resources: look at its log." },
     { "08", ERR_TRANSIENT, true, "Check that Postgres is running and can be reached; berth connects again by itself." },
-    { "57", ERR_TRANSIENT, true, "Postgres is stopping, starting or ended this connection; berth connects again by itself." },
-    { "42501", ERR_DENIED, false, "The login lacks a right, or the row belongs to another app. Run sql/bootstrap.sql again as a Postgres "
-                                  "administrator, then `berth migrate up`." },
+    { "57", ERR_TRANSIENT, true,
+      "Postgres is stopping, starting or ended this connection; berth connects again by itself." },
+    { "42501", ERR_DENIED, false,
+      "The login lacks a right, or the row belongs to another app. Run sql/bootstrap.sql again as a Postgres "
+      "administrator, then `berth migrate up`." },
     { "42P01", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
     { "42703", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
     { "42883", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
-    { "3F000", ERR_INTERNAL, false, "The schema berth isn't there: run sql/bootstrap.sql as a Postgres administrator, then `berth migrate up`." },
+    { "3F000", ERR_INTERNAL, false,
+      "The schema berth isn't there: run sql/bootstrap.sql as a Postgres administrator, then `berth migrate up`." },
     { "22", ERR_INVALID, false, "" },
     { "23", ERR_INVALID, false, "" },
     { "P0001", ERR_INVALID, false, "" },

@@ -10,8 +10,8 @@
 enum { LOGIN_NAME_MAX = 32 };
 
 /* What holds when the operator's connection string says nothing: a dead server is noticed within half a minute. */
-static const char *const fallback_keys[] = { "connect_timeout",     "keepalives_idle",  "keepalives_interval",
-                                             "keepalives_count",    "tcp_user_timeout", "target_session_attrs" };
+static const char *const fallback_keys[] = { "connect_timeout",  "keepalives_idle",  "keepalives_interval",
+                                             "keepalives_count", "tcp_user_timeout", "target_session_attrs" };
 static const char *const fallback_values[] = { "5", "10", "5", "3", "20000", "read-write" };
 enum { FALLBACKS = sizeof fallback_keys / sizeof *fallback_keys };
 
@@ -69,8 +69,8 @@ int connection_open(struct db *db, const char *conninfo, const char *name, int s
         connection_close(db);
         err_set(e, ERR_TRANSIENT, "connecting to Postgres as %s: %s", name, why);
         err_detail(e, "08001");
-        return err_hint(e, "Check that Postgres is running, and the host, database, user and password of the login \"%s\".",
-                        name);
+        return err_hint(
+            e, "Check that Postgres is running, and the host, database, user and password of the login \"%s\".", name);
     }
     PQsetNoticeReceiver(db->conn, notice, db);
     if (set_session(db, statement_timeout_ms, e)) {

@@ -79,14 +79,16 @@ static int refuse_foreign(const struct comparison *both, struct err *e)
         if (item->state == MIGRATION_CHANGED) {
             err_set(e, ERR_CONFLICT, "migration %s was applied on %s, but this berth has other text under that name",
                     item->name, item->applied_at);
-            return err_hint(e, "A migration is never edited after it was applied: restore the file as it was, and put the "
-                               "change in a new one.");
+            return err_hint(e,
+                            "A migration is never edited after it was applied: restore the file as it was, and put the "
+                            "change in a new one.");
         }
         if (item->state == MIGRATION_UNKNOWN) {
             err_set(e, ERR_CONFLICT, "the database has migration %s (applied on %s), which this berth doesn't have",
                     item->name, item->applied_at);
-            return err_hint(e, "The database was migrated by a newer berth: install that one or a later one. To go back, "
-                               "restore a backup from before.");
+            return err_hint(e,
+                            "The database was migrated by a newer berth: install that one or a later one. To go back, "
+                            "restore a backup from before.");
         }
     }
     return 0;
@@ -173,11 +175,9 @@ int migrate_up_with(struct db_pool *owner, const struct migration *all, size_t c
 int migrate_up(struct db_pool *owner, const struct migration *all, size_t count,
                void (*report)(void *context, const struct migration *done), void *context, int *applied, struct err *e)
 {
-    static const struct migrate_patience patience = { .lock_timeout_ms = 2000,
-                                                      .tries = 12,
-                                                      .pause_ms = 250,
-                                                      .pause_most_ms = 5000,
-                                                      .others_ms = 15 * 60 * 1000 };
+    static const struct migrate_patience patience = {
+        .lock_timeout_ms = 2000, .tries = 12, .pause_ms = 250, .pause_most_ms = 5000, .others_ms = 15 * 60 * 1000
+    };
 
     return migrate_up_with(owner, all, count, &patience, report, context, applied, e);
 }

@@ -55,8 +55,10 @@ static int owner_become(struct db *db, bool must_own, struct err *e)
                            "psql --set ON_ERROR_STOP=1 --file sql/bootstrap.sql.");
     }
     if (must_own && !db_get_bool(rows, 0, "member")) {
-        err_set(e, ERR_DENIED, "the login %s may not become berth_owner, who owns the schema", db_get(rows, 0, "login"));
-        return err_hint(e, "Migrate with the login berth_migrate, or let an administrator run: GRANT berth_owner TO %s.",
+        err_set(e, ERR_DENIED, "the login %s may not become berth_owner, who owns the schema",
+                db_get(rows, 0, "login"));
+        return err_hint(e,
+                        "Migrate with the login berth_migrate, or let an administrator run: GRANT berth_owner TO %s.",
                         db_get(rows, 0, "login"));
     }
     return db_get_bool(rows, 0, "member") ? run(db, &become_owner, NULL, e) : 0;
@@ -92,7 +94,8 @@ int migrate_lock(struct db *db, int64_t others_ms, struct err *e)
         clock_sleep_ms(&clock_system, LOCK_POLL_MS);
     }
     err_set(e, ERR_CONFLICT, "another `berth migrate` has been at work for more than %d s", (int)(others_ms / 1000));
-    return err_hint(e, "Let it finish, then run this again. Who it is: SELECT pid FROM pg_locks WHERE locktype = 'advisory'.");
+    return err_hint(
+        e, "Let it finish, then run this again. Who it is: SELECT pid FROM pg_locks WHERE locktype = 'advisory'.");
 }
 
 int migrate_table_ensure(struct db *db, struct err *e)
@@ -127,7 +130,8 @@ static int still_in_transaction(struct db *db, struct err *e)
     if (PQtransactionStatus(db->conn) == PQTRANS_INTRANS)
         return 0;
     err_set(e, ERR_INVALID, "it ends the transaction that it runs in");
-    return err_hint(e, "Remove COMMIT and ROLLBACK from the file; `-- no-transaction` as its first line runs it without one.");
+    return err_hint(
+        e, "Remove COMMIT and ROLLBACK from the file; `-- no-transaction` as its first line runs it without one.");
 }
 
 static int apply_in_transaction(struct db *db, const struct migration *migration, struct err *e)
@@ -146,7 +150,8 @@ static int apply_alone(struct db *db, const struct migration *migration, struct 
 {
     if (script_run(db, migration->name, migration->sql, e)) {
         if (!*e->hint)
-            err_hint(e, "It ran without a transaction: look for what it left behind (an INVALID index) before running it again.");
+            err_hint(e, "It ran without a transaction: look for what it left behind (an INVALID index) before running "
+                        "it again.");
         return e->code;
     }
     return record_applied(db, migration, e);

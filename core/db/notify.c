@@ -15,7 +15,8 @@ int db_listen(struct db *db, const char *channel, struct err *e)
     char command[sizeof "LISTEN \"\"" + CHANNEL_MAX];
 
     /* A channel is an identifier, which can't be a parameter: only what needs no quoting is let through. */
-    if (!*channel || strlen(channel) > CHANNEL_MAX || strspn(channel, "abcdefghijklmnopqrstuvwxyz_0123456789") != strlen(channel))
+    if (!*channel || strlen(channel) > CHANNEL_MAX ||
+        strspn(channel, "abcdefghijklmnopqrstuvwxyz_0123456789") != strlen(channel))
         return err_set(e, ERR_INTERNAL, "a channel of Postgres can't be named \"%s\"", channel);
     snprintf(command, sizeof command, "LISTEN \"%s\"", channel);
     db->listening = true;

@@ -61,7 +61,8 @@ int bound_set(struct bound *bound, const struct db_param *params, size_t count, 
         return err_set(e, ERR_INTERNAL, "a statement has %zu parameters; at most %d are sent", count, DB_PARAMS_MAX);
     for (size_t i = 0; i < count; i++) {
         if (params[i].type == DB_BYTES && params[i].len > INT_MAX)
-            return err_set(e, ERR_INVALID, "parameter %zu has %zu bytes; at most %d fit", i + 1, params[i].len, INT_MAX);
+            return err_set(e, ERR_INVALID, "parameter %zu has %zu bytes; at most %d fit", i + 1, params[i].len,
+                           INT_MAX);
         bound_put(bound, (int)i, &params[i]);
     }
     bound->count = (int)count;

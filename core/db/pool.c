@@ -52,8 +52,9 @@ int db_pool_new(const struct db_pool_options *options, struct db_pool **out, str
 
     if (!parsed) {
         err_set(e, ERR_INVALID, "the connection string of the login \"%s\" can't be read", options->name);
-        return err_hint(e, "It is libpq's: host=/run/postgresql dbname=berth user=berth_%s, or postgresql://user@host/berth.",
-                        options->name);
+        return err_hint(
+            e, "It is libpq's: host=/run/postgresql dbname=berth user=berth_%s, or postgresql://user@host/berth.",
+            options->name);
     }
     PQconninfoFree(parsed);
     if (options->size < 1)
@@ -159,8 +160,8 @@ int db_take(struct db_pool *pool, struct db **out, struct err *e)
     struct db *db = pool_pop(pool);
 
     if (!db) {
-        err_set(e, ERR_TRANSIENT, "no connection to Postgres as %s was free within %d ms; all %d are in use", pool->name,
-                pool->take_timeout_ms, pool->size);
+        err_set(e, ERR_TRANSIENT, "no connection to Postgres as %s was free within %d ms; all %d are in use",
+                pool->name, pool->take_timeout_ms, pool->size);
         return err_hint(e, "Look for slow statements in pg_stat_activity, or make the pool larger.");
     }
     if (!connection_is_alive(db) && connect_until(db, deadline_ms, e)) {

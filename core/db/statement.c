@@ -68,7 +68,8 @@ static int scope_check(const struct db *db, const char *app, const struct query_
 }
 
 /* One round trip. *again: a prepared statement was missing, and another try will make it. */
-static int try_once(struct db *db, const char *app, struct step *last, struct db_rows **rows, bool *again, struct err *e)
+static int try_once(struct db *db, const char *app, struct step *last, struct db_rows **rows, bool *again,
+                    struct err *e)
 {
     struct bound scope;
     struct step steps[2];

@@ -77,6 +77,11 @@ int db_commit(struct db *db, struct err *e)
 
     if (!db->in_transaction)
         return err_set(e, ERR_INTERNAL, "a commit without a transaction");
+    if (db->broken) { /* lost before: nothing of it was committed */
+        code = classify(db, "commit", db->app, NULL, e);
+        transaction_ended(db);
+        return code;
+    }
     failed = pipeline_run(db, &step, 1, &lost);
     db->broken = db->broken || lost;
     if (!failed) {

@@ -9,6 +9,8 @@
 #include "core/deploy/settings.h"
 #include "core/github/rest.h"
 
+struct pipeline_step;
+
 struct worker_options {
     const struct settings *settings;
     struct db_pool *db; /* the worker login's; threads + 1 connections */
@@ -17,9 +19,13 @@ struct worker_options {
     const struct clock *clock; /* NULL: clock_system */
     int threads;
     bool drain; /* do what is due, wait for what is under way, and end when nothing is left */
+    const struct pipeline_step *steps; /* STEP_COUNT of them; NULL: berth's own. For tests */
 };
 
-/* Runs until stop_fd becomes readable (finishing the step in hand), or, when draining, until nothing waits. */
+/*
+ * Runs until stop_fd becomes readable (finishing the step in hand, and handing the release on), or, when draining, until nothing waits. While Postgres is
+ * away it waits. An error: it could not start.
+ */
 int worker_run(const struct worker_options *options, int stop_fd, struct err *e);
 
 /* Checks what berth stands on (see settings.h) against AWS, before any release is touched. ERR_INVALID lists what is missing. */

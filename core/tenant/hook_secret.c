@@ -11,6 +11,9 @@
 #include "core/tenant/names.h"
 
 enum {
+    SECRET_RANDOM_BYTES = 32,
+    HOOK_SECRET_RETRY_MS = 5000, /* between calls while there is no secret to use */
+    HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
     WAIT_MS = 2000, /* longest wait for another thread's call */
     WAITERS_MAX = 16 /* threads that wait so at a time: a Secrets Manager that hangs must not hold them all */
 };
@@ -115,8 +118,21 @@ static struct entry *entry_ensure(struct hook_secrets *cache, const char *app)
 
 /* ---- Secrets Manager ---- */
 
-/* One version; ERR_NOT_FOUND when there is none at that stage. created_s: its date, seconds since 1970. */
-static int read_stage(struct aws *aws, const char *name, const char *stage, struct secret **out, int64_t *created_s, struct err *e)
+/* What one question to Secrets Manager gave. */
+struct answer {
+    struct secret *current, *previous;
+};
+
+/* AWS gives seconds since 1970 as a number that may be "1.7E9". 0: not there. */
+static int64_t created_ms(const json_object *reply, struct arena *mem)
+{
+    json_object *date = json_at(reply, "/CreatedDate");
+
+    return date ? (int64_t)(strtod(json_to_text(date, mem), NULL) * 1000) : 0;
+}
+
+/* One version; ERR_NOT_FOUND when there is none at that stage. */
+static int read_stage(struct aws *aws, const char *name, const char *stage, struct secret **out, int64_t *made_ms, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_JSON json_object *ask = json_build("{s:s, s:s}", "SecretId", name, "VersionStage", stage);
@@ -124,18 +140,197 @@ static int read_stage(struct aws *aws, const char *name, const char *stage, stru
     const char *text = NULL;
 
     if (aws_call(aws, &SECRETSMANAGER, "GetSecretValue", ask, &reply, e))
-        return e->code;
-    if (json_read_text(reply, "/SecretString", mem, &text, e))
-        return err_context(e, "the secret %s in Secrets Manager", name);
-
-    size_t len = strlen(text);
-    struct secret *made = secret_new(text, len);
-    secret_wipe(arena_alloc(mem, 1), 0);
-    if (len == 0) {
-        secret_free(made);
-        return err_set(e, ERR_INVALID, "the secret %s in Secrets Manager is empty", name);
+        return (int)e->code;
+    if (json_read_text(reply, "/SecretString", mem, &text, e) || *text == '\0') {
+        err_set(e, ERR_INVALID, "the secret %s in Secrets Manager holds no text", name);
+        return err_hint(e, "Make a new one by `berth apps secret`, and paste it into GitHub.");
     }
-    *created_s = json_find_seconds(reply, "/CreatedDate");
+    *out = secret_from_text(text);
+    *made_ms = created_ms(reply, mem);
+    return 0;
+}
+
+/* Secrets Manager keeps AWSPREVIOUS for ever; a secret that was changed for a reason must stop working some day. */
+static int ask_aws(struct hook_secrets *cache, const char *app, struct answer *out, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_SECRET struct secret *current = NULL;
+    const char *name = name_hook_secret(mem, app);
+    int64_t made_ms = 0;
+    int64_t ignored_ms = 0;
+
+    if (read_stage(cache->aws, name, "AWSCURRENT", &current, &made_ms, e))
+        return (int)e->code;
+    bool rotating = made_ms == 0 || clock_now_ms(cache->clock) - made_ms < HOOK_SECRET_OVERLAP_MS;
+    if (rotating && read_stage(cache->aws, name, "AWSPREVIOUS", &out->previous, &ignored_ms, e) && e->code != ERR_NOT_FOUND)
+        return (int)e->code;
+    out->current = current;
+    current = NULL;
+    return 0;
+}
+
+/* ---- the cache ---- */
+
+static bool is_due(const struct hook_secrets *cache, const struct entry *entry, bool mismatch)
+{
+    int64_t now = clock_monotonic_ms(cache->clock);
+    bool never = entry->asked_ms == 0;
+
+    if (!entry->current)
+        return never || now - entry->asked_ms >= HOOK_SECRET_RETRY_MS;
+    if (mismatch || now - entry->read_ms >= HOOK_SECRET_TTL_MS)
+        return now - entry->asked_ms >= HOOK_SECRET_REFRESH_MS;
+    return false;
+}
+
+static void entry_set(struct entry *entry, struct secret *current, struct secret *previous)
+{
+    secret_free(entry->current);
+    secret_free(entry->previous);
+    entry->current = current;
+    entry->previous = previous;
+}
+
+/* Called with the lock, which it lets go while AWS is asked. */
+static void refresh(struct hook_secrets *cache, struct entry *entry)
+{
+    struct answer answer = { 0 };
+    struct err e = { 0 };
+
+    entry->asking = true;
+    pthread_mutex_unlock(&cache->lock);
+    int code = ask_aws(cache, entry->app, &answer, &e);
+    pthread_mutex_lock(&cache->lock);
+
+    entry->asking = false;
+    entry->asked_ms = clock_monotonic_ms(cache->clock);
+    entry->failure = (struct err){ 0 };
+    if (code == 0) {
+        entry_set(entry, answer.current, answer.previous);
+        entry->read_ms = entry->asked_ms;
+    } else {
+        entry->failure = e;
+        /* Somebody deleted it: what it was counts no more. While AWS is merely away, it does. */
+        if (code == ERR_NOT_FOUND)
+            entry_set(entry, NULL, NULL);
+    }
+    pthread_cond_broadcast(&cache->answered);
+}
+
+/* Waits for the call that another thread is making; not for long, and not with many. */
+static void await(struct hook_secrets *cache, const struct entry *entry)
+{
+    struct timespec until;
+
+    if (cache->waiters >= WAITERS_MAX)
+        return;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += WAIT_MS / 1000;
+    cache->waiters++;
+    while (entry->asking) {
+        if (pthread_cond_timedwait(&cache->answered, &cache->lock, &until) == ETIMEDOUT)
+            break;
+    }
+    cache->waiters--;
+}
+
+static int answer_from(const struct entry *entry, struct secret **current, struct secret **previous, struct err *e)
+{
+    if (!entry->current && entry->failure.code == ERR_NONE)
+        return err_set(e, ERR_TRANSIENT, "the webhook secret of app %s is still being read from Secrets Manager", entry->app);
+    if (!entry->current) {
+        *e = entry->failure;
+        return (int)e->code;
+    }
+    *current = secret_copy(entry->current);
+    *previous = secret_copy(entry->previous);
+    return 0;
+}
+
+int hook_secrets_get(struct hook_secrets *cache, const char *app, bool mismatch, struct secret **current,
+                     struct secret **previous, bool *fresh, struct err *e)
+{
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = entry_ensure(cache, app);
+    int64_t known_ms = entry->read_ms;
+
+    if (entry->asking && (mismatch || !entry->current))
+        await(cache, entry);
+    else if (!entry->asking && is_due(cache, entry, mismatch))
+        refresh(cache, entry);
+
+    int code = answer_from(entry, current, previous, e);
+    if (code == 0)
+        *fresh = entry->read_ms != known_ms;
+    pthread_mutex_unlock(&cache->lock);
+    return code;
+}
+
+/* ---- making one ---- */
+
+/* There is a secret of that name: only one that carries our tag for this app may be given a new value. */
+static int check_ours(struct aws *aws, const char *name, const char *app, struct arena *mem, struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:s}", "SecretId", name);
+    AUTO_JSON json_object *reply = NULL;
+
+    if (aws_call(aws, &SECRETSMANAGER, "DescribeSecret", ask, &reply, e))
+        return (int)e->code;
+    json_object *tags = json_at(reply, "/Tags");
+    for (size_t i = 0; i < json_length(tags); i++) {
+        const char *key = json_find_text(json_item(tags, i), "/Key", mem);
+        const char *value = json_find_text(json_item(tags, i), "/Value", mem);
+
+        if (key && value && strcmp(key, NAMES_TAG_APP) == 0 && strcmp(value, app) == 0)
+            return 0;
+    }
+    err_set(e, ERR_CONFLICT, "the secret %s in Secrets Manager is not berth's: it lacks the tag %s=%s", name, NAMES_TAG_APP, app);
+    return err_hint(e, "Delete or rename it, or give the app another name.");
+}
+
+static int replace_value(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    char token[37];
+
+    if (check_ours(aws, name, app, mem, e))
+        return (int)e->code;
+    hash_uuid(token);
+    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:s}", "SecretId", name, "ClientRequestToken", token, "SecretString",
+                                            secret_bytes(value));
+    return aws_call(aws, &SECRETSMANAGER, "PutSecretValue", ask, NULL, e);
+}
+
+static int create(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
+{
+    char token[37];
+
+    hash_uuid(token);
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:s, s:s, s:[{s:s, s:s}]}", "Name", name, "Description", "GitHub webhook secret of a berth app",
+                   "ClientRequestToken", token, "SecretString", secret_bytes(value), "Tags", "Key", NAMES_TAG_APP, "Value", app);
+    return aws_call(aws, &SECRETSMANAGER, "CreateSecret", ask, NULL, e);
+}
+
+int hook_secret_create(struct aws *aws, const char *app, bool replace, struct secret **out, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_SECRET struct secret *made = secret_random_hex(SECRET_RANDOM_BYTES);
+    const char *name = name_hook_secret(mem, app);
+
+    if (!made)
+        return err_set(e, ERR_INTERNAL, "the system's random generator failed");
+    int code = create(aws, name, app, made, e);
+    if (code && err_is(e, "ResourceExistsException")) {
+        if (!replace) {
+            err_set(e, ERR_CONFLICT, "app %s has a webhook secret already: %s in Secrets Manager", app, name);
+            return err_hint(e, "`berth apps secret %s` replaces it.", app);
+        }
+        code = replace_value(aws, name, app, made, e);
+    }
+    if (code)
+        return code;
     *out = made;
+    made = NULL;
     return 0;
 }

@@ -249,10 +249,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
 $$;
 
 -- Takes one proven delivery in, exactly once. p_event_reason: null for a push to a branch that could make a release, otherwise why it
--- is ignored. The outcome 'other_repository' stores nothing; 'unknown' says that the app is gone.
+-- is ignored; p_repository_id is null for events that have no repository (of an organisation, say), which are all ignored. The outcome
+-- 'other_repository' stores nothing; 'unknown' says that the app is gone. p_again: the caller asked before and lost the answer, so what
+-- was stored of this very delivery is the answer.
 CREATE FUNCTION berth.intake(
     p_app text, p_delivery text, p_event text, p_event_reason text, p_body_sha256 bytea, p_body bytea,
-    p_repository text, p_repository_id bigint, p_branch text, p_commit text, p_commit_title text, p_pushed_by text)
+    p_repository text, p_repository_id bigint, p_branch text, p_commit text, p_commit_title text, p_pushed_by text,
+    p_again boolean DEFAULT false)
 RETURNS TABLE (outcome text, reason text, release int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
 DECLARE
@@ -265,16 +268,20 @@ BEGIN
         outcome := 'unknown'; reason := 'no such app'; RETURN NEXT; RETURN;
     END IF;
 
-    IF p_repository_id IS DISTINCT FROM coalesce(app.repository_id, p_repository_id)
-       OR p_repository_id IS NULL
-       OR (app.repository_id IS NULL AND lower(p_repository) IS DISTINCT FROM lower(app.repository)) THEN
+    IF (p_repository_id IS NULL AND p_event_reason IS NULL)
+       OR p_repository_id <> app.repository_id
+       OR (p_repository_id IS NOT NULL AND app.repository_id IS NULL
+           AND lower(p_repository) IS DISTINCT FROM lower(app.repository)) THEN
         outcome := 'other_repository'; reason := 'the app is built from ' || app.repository; RETURN NEXT; RETURN;
     END IF;
-    IF app.repository_id IS NULL THEN
+    IF app.repository_id IS NULL AND p_repository_id IS NOT NULL THEN
         UPDATE apps a SET repository_id = p_repository_id, updated_at = now() WHERE a.app_name = p_app;
     END IF;
 
     SELECT * INTO past FROM deliveries d WHERE d.app_name = p_app AND d.delivery_id = p_delivery;
+    IF FOUND AND p_again THEN
+        outcome := past.outcome; reason := past.reason; release := past.release; RETURN NEXT; RETURN;
+    END IF;
     IF FOUND AND past.outcome IN ('accepted', 'ignored', 'duplicate') THEN
         outcome := 'duplicate';
         reason := 'delivery ' || p_delivery || ' was taken in before: ' || past.outcome;
@@ -390,14 +397,15 @@ $$;
 -- Grants come before the functions change owner: afterwards they are no longer ours to grant.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA berth FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION berth.app_directory() TO berth_hooks;
-GRANT EXECUTE ON FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text) TO berth_hooks;
+GRANT SELECT ON berth.schema_migrations TO berth_hooks; -- is the schema the one that the binary needs?
+GRANT EXECUTE ON FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text, boolean) TO berth_hooks;
 GRANT EXECUTE ON FUNCTION berth.claim(text, int), berth.next_due_ms(), berth.take_listener_slot(text, text[], int),
     berth.mark_listener_slot_foreign(text, text, int) TO berth_worker;
 
 -- ALTER … OWNER asks that the new owner may create in the schema; only for this moment.
 GRANT CREATE ON SCHEMA berth TO berth_intake, berth_dispatch;
 ALTER FUNCTION berth.app_directory() OWNER TO berth_dispatch;
-ALTER FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text) OWNER TO berth_intake;
+ALTER FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text, boolean) OWNER TO berth_intake;
 ALTER FUNCTION berth.claim(text, int) OWNER TO berth_dispatch;
 ALTER FUNCTION berth.next_due_ms() OWNER TO berth_dispatch;
 ALTER FUNCTION berth.take_listener_slot(text, text[], int) OWNER TO berth_dispatch;

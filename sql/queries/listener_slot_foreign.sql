@@ -1,2 +1,2 @@
--- one: marked; AWS says that the priority is somebody else's
-SELECT berth.mark_listener_slot_foreign($1::text, $2::text, $3::int) IS NOT NULL AS marked
+-- one: marked (always null); AWS says that the priority is somebody else's
+SELECT berth.mark_listener_slot_foreign($1::text, $2::text, $3::int)::text AS marked

@@ -4,7 +4,8 @@ import math
 
 from moto.logs.models import logs_backends
 
-from builder import Container, PhaseFailed
+from buildspec import PhaseFailed
+from container import Container
 from identity import find_role
 from world import take_order, utc
 
@@ -26,8 +27,7 @@ class Build:
         self._started = started
         self._order = take_order(world.build_orders, record["projectName"])
         self._failed = None
-        variables = {v["name"]: v["value"] for v in record["environment"].get("environmentVariables", [])}
-        self._container = Container(account, region, record, variables)
+        self._container = Container(world, account, region, record)
         self._timing = {phase: world.seconds(phase) for phase in PHASES}
         self._phases = []
         self._group, self._stream = log_names(record)
@@ -47,6 +47,11 @@ class Build:
         self._close_phase(now, "SUCCEEDED", None)
         self._complete(now, "STOPPED")
 
+    def discard(self):
+        """The account was emptied: nothing of this build is of use any more."""
+        self.complete = True
+        self._container.close()
+
     def _enter(self, phase, at):
         self._phase = phase
         timeout = self._started + self.record["timeoutInMinutes"] * 60
@@ -61,7 +66,7 @@ class Build:
 
     def _finish_phase(self, at):
         if self._times_out:
-            self._failed = PhaseFailed("BUILD_TIMED_OUT", "Build has timed out.")
+            self._failed = PhaseFailed("BUILD_TIMED_OUT", "Build has timed out.", status="TIMED_OUT")
             self._close_phase(at, "TIMED_OUT", self._failed)
             return self._enter("FINALIZING", at)
         try:
@@ -77,7 +82,7 @@ class Build:
     def _status_of(self, failure):
         if not failure:
             return "SUCCEEDED"
-        return getattr(failure, "status", "FAILED")
+        return failure.status
 
     def _go_on(self, at, failure):
         if self._phase == "FINALIZING":
@@ -86,7 +91,7 @@ class Build:
         if failure:
             following = AFTER_FAILURE.get(self._phase, "FINALIZING")
             if self._phase == "BUILD" and self._container.buildspec.aborts_on_failure("BUILD"):
-                following = "UPLOAD_ARTIFACTS"
+                following = "FINALIZING"
         self._enter(following, at)
 
     def _run_phase(self):
@@ -97,7 +102,7 @@ class Build:
             raise PhaseFailed("ACCESS_DENIED", "The service role that was provided cannot be assumed: "
                               f"CodeBuild is not authorized to perform: sts:AssumeRole on {self.record['serviceRole']}")
         if self._phase == "DOWNLOAD_SOURCE":
-            self._container.download_source()
+            self._container.download_source(self._own_variables())
             self.record["resolvedSourceVersion"] = self._container.resolved_version
         return self._run_commands() if self._container.buildspec else []
 
@@ -129,8 +134,9 @@ class Build:
         self.complete = True
         self.record.update(
             currentPhase="COMPLETED", buildStatus=status, buildComplete=True, endTime=utc(at),
-            exportedEnvironmentVariables=self._container.exported_variables(self._own_variables()),
+            exportedEnvironmentVariables=self._container.exported_variables(),
         )
+        self._container.close()
 
     def _own_variables(self):
         return {
@@ -138,7 +144,6 @@ class Build:
             "CODEBUILD_BUILD_ARN": self.record["arn"],
             "CODEBUILD_BUILD_NUMBER": str(self.record["buildNumber"]),
             "CODEBUILD_SOURCE_VERSION": self.record.get("sourceVersion") or "",
-            "CODEBUILD_RESOLVED_SOURCE_VERSION": self._container.resolved_version or "",
             "AWS_REGION": self._region,
             "AWS_DEFAULT_REGION": self._region,
         }
@@ -160,7 +165,8 @@ class Build:
         text = [f"{began} Entering phase {self._phase}"] + lines
         if failure and failure.status_code == "COMMAND_EXECUTION_ERROR":
             command = failure.message.removeprefix("Error while executing command: ").partition(". Reason:")[0]
-            text += ["", f"{ended} Command did not exit successfully {command} exit status 1"]
+            status = failure.message.rpartition(" ")[2]
+            text += ["", f"{ended} Command did not exit successfully {command} exit status {status}"]
         text.append(f"{ended} Phase complete: {self._phase} State: {'FAILED' if failure else 'SUCCEEDED'}")
         text.append(f"{ended} Phase context status code: {failure.status_code if failure else ''} "
                     f"Message: {failure.message if failure else ''}")
@@ -181,9 +187,10 @@ def ordered_failure(order, container):
     commands = buildspec.commands(order["phase"]) if buildspec else []
     command = commands[-1] if commands else order["phase"].lower()
     default = f"Error while executing command: {command}. Reason: exit status 1"
-    failure = PhaseFailed(order.get("status_code", "COMMAND_EXECUTION_ERROR"), order.get("message", default), order.get("logs", []))
-    failure.status = order.get("status", "FAILED")
-    return failure
+    return PhaseFailed(
+        order.get("status_code", "COMMAND_EXECUTION_ERROR"), order.get("message", default), order.get("logs", []),
+        order.get("status", "FAILED"),
+    )
 
 
 def log_names(record):

@@ -54,6 +54,8 @@ class CodeBuild:
         self._forget()
 
     def _forget(self):
+        for build in getattr(self, "_builds", {}).values():
+            build.discard()
         self._builds = {}
         self._numbers = {}
         self._tokens = {}

@@ -20,6 +20,7 @@ os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
 from moto.core import responses as moto_responses  # noqa: E402
 from moto.core.base_backend import BackendDict  # noqa: E402
+from moto.core.model_instances import reset_model_data  # noqa: E402
 from moto.moto_api._internal import mock_random  # noqa: E402
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
 from waitress.server import create_server  # noqa: E402
@@ -66,6 +67,7 @@ def install_seed(world):
         return headers["x-amzn-requestid"]
 
     def reset():
+        reset_model_data()
         BackendDict.reset()
         mock_random.seed(world.seed)
 
@@ -100,11 +102,12 @@ def main():
     parser.add_argument("--speed", type=float, default=1.0, help="2 lets builds and rollouts take half the time")
     arguments = parser.parse_args()
 
-    # Nothing is on disk but unnamed temporary files, so ending at once leaves nothing behind.
+    world = World(arguments.seed, arguments.speed)
+    # There is nothing to finish and nothing to keep: whoever ends the stand-in wants it gone at once.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: os._exit(0))
+        signal.signal(number, lambda *_: (world.close(), os._exit(0)))
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    serve(compose(World(arguments.seed, arguments.speed)), arguments.port, arguments.ready_file)
+    serve(compose(world), arguments.port, arguments.ready_file)
 
 
 if __name__ == "__main__":

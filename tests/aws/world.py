@@ -5,6 +5,8 @@ One World belongs to one server. Nothing here is global but constants.
 
 import datetime
 import hashlib
+import shutil
+import tempfile
 import threading
 import time
 
@@ -83,6 +85,7 @@ class World:
         self.clock = Clock()
         self.journal = Journal()
         self.keys = dict(KEYS)
+        self._scratch = None
         self._resets = []
         self._settlers = []
         self.reset()
@@ -108,6 +111,16 @@ class World:
         now = self.clock.now()
         for settle in self._settlers:
             settle(now)
+
+    def scratch(self):
+        """The folder for what builds lay out; removed by `close`."""
+        if self._scratch is None:
+            self._scratch = tempfile.mkdtemp(prefix="stand-in-")
+        return self._scratch
+
+    def close(self):
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def seconds(self, name):
         """How long the named thing takes, in seconds."""

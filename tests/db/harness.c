@@ -141,7 +141,7 @@ static void run_file(struct db_pool *pool, const char *path)
     harness_do(pool, buf_text(&text));
 }
 
-static void bootstrap(const struct harness_database *database)
+void harness_database_bootstrap(const struct harness_database *database)
 {
     struct db_pool *superuser = harness_pool(database, HARNESS_SUPERUSER, 1);
 
@@ -166,7 +166,7 @@ static struct harness_database *make(bool bootstrapped)
     snprintf(command, sizeof command, "CREATE DATABASE %s TEMPLATE template0", database->name);
     harness_do(server, command);
     if (bootstrapped)
-        bootstrap(database);
+        harness_database_bootstrap(database);
     db_pool_free(server); /* and with the connection, the lock */
     return database;
 }

@@ -30,6 +30,7 @@ struct harness_database;
 struct harness_database *harness_database_new(void);        /* bootstrapped and migrated */
 struct harness_database *harness_database_unmigrated(void); /* bootstrapped only */
 struct harness_database *harness_database_empty(void);
+void harness_database_bootstrap(const struct harness_database *database);
 void harness_database_free(struct harness_database *database); /* drops it; pools must be freed before */
 
 const char *harness_conninfo(const struct harness_database *database, enum harness_login login);

@@ -69,8 +69,8 @@ static void what_is_made_belongs_to_berth_owner(void **state)
 
     assert_int_equal(up(w, two, 2, &applied, &e), 0);
 
-    assert_int_equal(number(w, "SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'berth' AND tableowner <> 'berth_owner'"),
-                     0);
+    assert_int_equal(
+        number(w, "SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'berth' AND tableowner <> 'berth_owner'"), 0);
     assert_int_equal(number(w, "SELECT count(*) AS n FROM pg_tables WHERE schemaname = 'berth'"), 2);
 }
 
@@ -219,7 +219,8 @@ static void two_processes_at_once_apply_each_migration_once(void **state)
 {
     const struct world *w = *state;
     const struct migration slow[] = {
-        { 1, "0001_slow", "CREATE TABLE berth.slow (n int); INSERT INTO berth.slow VALUES (1); SELECT pg_sleep(0.3);", SUM_A },
+        { 1, "0001_slow", "CREATE TABLE berth.slow (n int); INSERT INTO berth.slow VALUES (1); SELECT pg_sleep(0.3);",
+          SUM_A },
         { 2, "0002_slow", "INSERT INTO berth.slow VALUES (2); SELECT pg_sleep(0.3);", SUM_A },
     };
     enum { PROCESSES = 4 };

@@ -19,9 +19,8 @@
 static struct harness_database *database;
 static struct db_pool *pool; /* superuser's, two connections */
 
-static const struct query_text show_scope = {
-    "test_show_scope", QUERY_SHAPE_ONE, "SELECT coalesce(current_setting('berth.app_name', true), '') AS scope"
-};
+static const struct query_text show_scope = { "test_show_scope", QUERY_SHAPE_ONE,
+                                              "SELECT coalesce(current_setting('berth.app_name', true), '') AS scope" };
 static bool show_scope_prepared; /* on the only connection that uses it by name */
 
 static const char *scope_of(struct db *db, const char *app, bool *prepared)
@@ -284,8 +283,8 @@ static void every_type_of_parameter_arrives_and_comes_back(void **state)
         "types", QUERY_SHAPE_ONE,
         "SELECT $1::text AS t, $2::bigint AS i, $3::bool AS b, encode($4::bytea, 'hex') AS x, $5::text AS n"
     };
-    const struct db_param params[] = { db_text("ü'\\\"; --"), db_int(INT64_MIN), db_bool(true),
-                                       db_bytes("\0\xff", 2), db_text(NULL) };
+    const struct db_param params[] = { db_text("ü'\\\"; --"), db_int(INT64_MIN), db_bool(true), db_bytes("\0\xff", 2),
+                                       db_text(NULL) };
     AUTO_ROWS struct db_rows *rows = NULL;
     AUTO_ARENA struct arena *mem = arena_new();
     struct db *db = take(pool);
@@ -501,8 +500,8 @@ static void each_class_of_sqlstate_says_what_to_do(void **state)
     static const struct {
         const char *sqlstate;
         enum err_code code;
-    } cases[] = { { "40001", ERR_CONFLICT },  { "40P01", ERR_CONFLICT }, { "55P03", ERR_CONFLICT },
-                  { "42501", ERR_DENIED },    { "22003", ERR_INVALID },  { "23514", ERR_INVALID },
+    } cases[] = { { "40001", ERR_CONFLICT },  { "40P01", ERR_CONFLICT },  { "55P03", ERR_CONFLICT },
+                  { "42501", ERR_DENIED },    { "22003", ERR_INVALID },   { "23514", ERR_INVALID },
                   { "53200", ERR_TRANSIENT }, { "57P01", ERR_TRANSIENT }, { "P0001", ERR_INVALID },
                   { "P0002", ERR_NOT_FOUND }, { "XX000", ERR_INTERNAL },  { "42P01", ERR_INTERNAL } };
     (void)state;

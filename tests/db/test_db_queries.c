@@ -1,8 +1,8 @@
 /* Every statement of sql/queries fits the schema that the migrations make. */
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 

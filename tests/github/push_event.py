@@ -44,9 +44,9 @@ def push_event(repository, ref, before, after, old_refs):
     created, deleted = before == ZERO, after == ZERO
     commits = [] if deleted or kind == "tags" else _new_commits(repository, before, after, old_refs)
     url = f"{WEB}/{facts['full_name']}"
-    head = None if deleted else _describe(repository, url, [git(repository, "rev-parse", after + "^{commit}").strip()], ())
+    tip = None if deleted else git(repository, "rev-parse", after + "^{commit}").strip()
     forced = not created and not deleted and not _is_ancestor(repository, before, after)
-    base = _base_ref(ref, after, old_refs) if created and not commits else None
+    base = _base_ref(ref, tip, old_refs) if created and not commits else None
     return {
         "ref": ref, "before": before, "after": after,
         "repository": webhook_repository(repository, facts),
@@ -55,7 +55,7 @@ def push_event(repository, ref, before, after, old_refs):
         "created": created, "deleted": deleted, "forced": forced, "base_ref": base,
         "compare": _compare(url, ref, before, after, commits, created, repository),
         "commits": _describe(repository, url, [sha for sha, _ in commits], {sha for sha, new in commits if not new}),
-        "head_commit": head[0] if head else None,
+        "head_commit": _describe(repository, url, [tip], ())[0] if tip else None,
     }
 
 
@@ -76,9 +76,9 @@ def _new_commits(repository, before, after, old_refs):
     return [(sha, sha in distinct) for sha in reversed(gained)]
 
 
-def _base_ref(ref, after, old_refs):
+def _base_ref(ref, tip, old_refs):
     same = [name for name, value in sorted(old_refs.items())
-            if value == after and name != ref and name.startswith("refs/heads/")]
+            if value == tip and name != ref and name.startswith("refs/heads/")]
     return same[0] if same else None
 
 
@@ -149,7 +149,7 @@ def email(login):
 
 
 def node_id(kind, number):
-    return base64.b64encode(f"{len(kind):02}:{kind}{number}".encode()).decode()
+    return base64.b64encode(f"0{len(kind)}:{kind}{number}".encode()).decode()
 
 
 def user(login):

@@ -36,7 +36,7 @@ def create(root, full_name, number, private, branch):
     path = path_of(root, full_name)
     if os.path.exists(path):
         raise SystemExit(f"{path} exists already")
-    subprocess.run(["git", "init", "--quiet", "--bare", f"--initial-branch={branch}", path], check=True)
+    subprocess.run(["git", "init", "--quiet", "--bare", "--template=", f"--initial-branch={branch}", path], check=True)
     write_facts(path, {"id": number or zlib.crc32(full_name.encode()) % 900_000_000 + 1_000_000, "full_name": full_name,
                        "owner": full_name.split("/")[0], "private": private, "created_at": int(time.time()),
                        "hook": None})
@@ -56,6 +56,7 @@ def install_hook(path, url, secret_file):
     number = facts["hook"]["id"] if facts["hook"] else zlib.crc32(path.encode()) % 900_000_000 + 1_000_000
     facts["hook"] = {"id": number, "url": url, "secret_file": os.path.abspath(secret_file), "created_at": int(time.time())}
     write_facts(path, facts)
+    os.makedirs(os.path.join(path, "hooks"), exist_ok=True)
     link = os.path.join(path, "hooks", "post-receive")
     if os.path.lexists(link):
         os.unlink(link)

@@ -64,8 +64,7 @@ class Handler(BaseHTTPRequestHandler):
     def handle_request(self):
         address = urlsplit(self.path)
         self.query = {name: values[-1] for name, values in parse_qs(address.query).items()}
-        self.sent_status, self.violation, self.route = 0, None, None
-        self.failure = {}
+        self.violation, self.route, self.failure, self.noted = None, None, {}, address.path.startswith("/_control/")
         try:
             body = self._read_body()
             self.respond(address.path, body)
@@ -74,10 +73,15 @@ class Handler(BaseHTTPRequestHandler):
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
         finally:
-            if not address.path.startswith("/_control/"):
-                self.state.journal(host=self.host, method=self.command, path=address.path, route=self.route,
-                                   status=self.sent_status, user_agent=self.headers.get("User-Agent"),
-                                   authorized="Authorization" in self.headers, violation=self.violation)
+            self.note(0)
+
+    def note(self, status):
+        """Journal the request once, before its answer leaves: who has the answer finds the entry. Status 0: no answer."""
+        if not self.noted:
+            self.noted = True
+            self.state.journal(host=self.host, method=self.command, path=urlsplit(self.path).path, route=self.route,
+                               status=status, user_agent=self.headers.get("User-Agent"),
+                               authorized="Authorization" in self.headers, violation=self.violation)
 
     do_GET = do_POST = do_HEAD = do_PUT = do_PATCH = do_DELETE = handle_request
 
@@ -118,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_json(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8", **(headers or {})})
 
     def send_head(self, status, headers):
-        self.sent_status = status
+        self.note(status)
         self.send_response(status)
         common = {"x-github-request-id": uuid.uuid4().hex[:20].upper(), **self.common_headers()}
         for name, value in {**common, **headers}.items():

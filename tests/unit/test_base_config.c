@@ -40,7 +40,8 @@ static const struct config_option table[] = {
 enum { COUNT = sizeof(table) / sizeof(*table) };
 
 static const struct config_option required_table[] = {
-    { "server", "name", "TEST_NAME", CONFIG_TEXT, offsetof(struct sample, name), NULL, 0, 0, NULL, "what it is called", true },
+    { "server", "name", "TEST_NAME", CONFIG_TEXT, offsetof(struct sample, name), NULL, 0, 0, NULL, "what it is called",
+      true },
 };
 
 struct fixture {

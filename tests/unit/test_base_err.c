@@ -120,7 +120,7 @@ static void every_code_has_a_name_of_its_own(void **state)
             assert_string_not_equal(err_code_name((enum err_code)code), err_code_name((enum err_code)other));
     }
     assert_string_equal(err_code_name(ERR_CODE_COUNT), "unknown");
-    assert_string_equal(err_code_name((enum err_code)-1), "unknown");
+    assert_string_equal(err_code_name((enum err_code) - 1), "unknown");
 }
 
 int main(void)

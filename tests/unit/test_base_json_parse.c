@@ -238,7 +238,8 @@ static void a_number_of_a_thousand_digits_is_refused(void **state)
 static void no_prefix_of_a_push_is_accepted(void **state)
 {
     (void)state;
-    static const char push[] = "{\"ref\":\"refs/heads/main\",\"commits\":[{\"id\":\"\\u00e9\\ud83d\\ude00\",\"n\":-1.5e3}],\"x\":null}";
+    static const char push[] =
+        "{\"ref\":\"refs/heads/main\",\"commits\":[{\"id\":\"\\u00e9\\ud83d\\ude00\",\"n\":-1.5e3}],\"x\":null}";
     struct err e = { 0 };
 
     for (size_t len = 0; len < sizeof(push) - 1; len++) {

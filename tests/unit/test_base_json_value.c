@@ -103,8 +103,8 @@ static void a_template_builds_what_it_says(void **state)
     AUTO_JSON json_object *shared = json_text("kept");
 
     AUTO_JSON json_object *value =
-        json_build("{s:s, s:[s, i], s:{s:I,s:b},s:d, s:o, s:O, s:[], s:{}}", "name", "shop", "list", "a", -1, "inner", "big",
-                   INT64_MAX, "yes", 1, "half", 0.5, "taken", json_number(7), "held", shared, "none", "empty");
+        json_build("{s:s, s:[s, i], s:{s:I,s:b},s:d, s:o, s:O, s:[], s:{}}", "name", "shop", "list", "a", -1, "inner",
+                   "big", INT64_MAX, "yes", 1, "half", 0.5, "taken", json_number(7), "held", shared, "none", "empty");
 
     assert_string_equal(json_to_text(value, mem),
                         "{\"name\":\"shop\",\"list\":[\"a\",-1],\"inner\":{\"big\":9223372036854775807,\"yes\":true},"
@@ -119,8 +119,8 @@ static void what_is_null_is_left_out(void **state)
     const char *no_text = NULL;
     json_object *no_value = NULL;
 
-    AUTO_JSON json_object *value = json_build("{s:s, s:o, s:O, s:[s, s, o]}", "a", no_text, "b", no_value, "c", no_value, "d",
-                                              no_text, "kept", no_value);
+    AUTO_JSON json_object *value = json_build("{s:s, s:o, s:O, s:[s, s, o]}", "a", no_text, "b", no_value, "c",
+                                              no_value, "d", no_text, "kept", no_value);
 
     assert_string_equal(json_to_text(value, mem), "{\"d\":[\"kept\"]}");
 }

@@ -64,8 +64,9 @@ static void a_stranger_cannot_begin_a_line_or_a_field(void **state)
 
     log_event(LOG_WARN, "refused", log_text("app", "x\nlevel=error event=\"forged\"\r\t\\ \x1b[2J\x7f\xc2\x9b"));
 
-    assert_string_equal(written(f), " level=warn event=refused "
-                                    "app=\"x\\nlevel=error event=\\\"forged\\\"\\r\\t\\\\ \\u001b[2J\\u007f\\u009b\"\n");
+    assert_string_equal(written(f),
+                        " level=warn event=refused "
+                        "app=\"x\\nlevel=error event=\\\"forged\\\"\\r\\t\\\\ \\u001b[2J\\u007f\\u009b\"\n");
 }
 
 static void malformed_bytes_are_replaced(void **state)
@@ -137,8 +138,9 @@ static void an_error_is_logged_with_all_its_parts(void **state)
 
     log_err(LOG_ERROR, "step failed", &e, log_text("app", "shop"));
 
-    assert_string_equal(written(f), " level=error event=\"step failed\" app=shop code=throttled detail=ThrottlingException "
-                                    "message=\"CreateService for shop was refused\" hint=wait\n");
+    assert_string_equal(written(f),
+                        " level=error event=\"step failed\" app=shop code=throttled detail=ThrottlingException "
+                        "message=\"CreateService for shop was refused\" hint=wait\n");
 }
 
 static void a_line_has_time_level_event_and_fields(void **state)
@@ -160,7 +162,8 @@ static void a_json_line_is_json(void **state)
     struct err e = { 0 };
     log_setup(LOG_INFO, LOG_JSON);
 
-    log_event(LOG_INFO, "release is live", log_text("app", "sh\"op\n"), log_int("release", INT64_MIN), log_text("none", NULL));
+    log_event(LOG_INFO, "release is live", log_text("app", "sh\"op\n"), log_int("release", INT64_MIN),
+              log_text("none", NULL));
 
     written(f);
     assert_int_equal(json_parse(f->got, strlen(f->got), &line, &e), 0);

@@ -13,11 +13,33 @@
 static void malformed_utf8_is_told_from_well_formed(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "\x80", "\xc0\xaf", "\xc1\xbf", "\xc3", "\xe0\x80\xaf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                                       "\xed\xbf\xbf", "\xf0\x80\x80\xaf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xfe",
-                                       "\xff", "a\xe2\x82", "\xe2\x28\xa1", "\xf0\x9f\x98" };
-    static const char *const good[] = { "", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80",
-                                        "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf" };
+    static const char *const bad[] = { "\x80",
+                                       "\xc0\xaf",
+                                       "\xc1\xbf",
+                                       "\xc3",
+                                       "\xe0\x80\xaf",
+                                       "\xe0\x9f\xbf",
+                                       "\xed\xa0\x80",
+                                       "\xed\xbf\xbf",
+                                       "\xf0\x80\x80\xaf",
+                                       "\xf4\x90\x80\x80",
+                                       "\xf5\x80\x80\x80",
+                                       "\xfe",
+                                       "\xff",
+                                       "a\xe2\x82",
+                                       "\xe2\x28\xa1",
+                                       "\xf0\x9f\x98" };
+    static const char *const good[] = { "",
+                                        "a",
+                                        "\x7f",
+                                        "\xc2\x80",
+                                        "\xdf\xbf",
+                                        "\xe0\xa0\x80",
+                                        "\xed\x9f\xbf",
+                                        "\xee\x80\x80",
+                                        "\xef\xbf\xbf",
+                                        "\xf0\x90\x80\x80",
+                                        "\xf4\x8f\xbf\xbf" };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         if (text_is_utf8(bad[i], strlen(bad[i])))
@@ -44,8 +66,20 @@ static void control_characters_are_found_wherever_they_are(void **state)
 static void what_is_no_whole_number_in_range_is_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = { "",     "-",    " 1",   "1 ",  "+1",    "0x1", "1.0", "1e3", "--1", "one", "1\n",
-                                       "9223372036854775808", "-9223372036854775809", "99999999999999999999999" };
+    static const char *const bad[] = { "",
+                                       "-",
+                                       " 1",
+                                       "1 ",
+                                       "+1",
+                                       "0x1",
+                                       "1.0",
+                                       "1e3",
+                                       "--1",
+                                       "one",
+                                       "1\n",
+                                       "9223372036854775808",
+                                       "-9223372036854775809",
+                                       "99999999999999999999999" };
     int64_t value = 77;
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {

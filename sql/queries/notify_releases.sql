@@ -1,0 +1,2 @@
+-- one: pg_notify
+SELECT pg_notify('berth_releases', '')
