@@ -4,6 +4,7 @@
 
 #include "core/aws/s3_request.h"
 #include "core/base/text.h"
+#include "core/base/xml.h"
 
 enum { KEY_BYTES_MAX = 1024 }; /* "Naming Amazon S3 objects" */
 
@@ -115,4 +116,23 @@ int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *
     if (version_id)
         request.query = arena_printf(mem, "versionId=%s", http_encode(mem, version_id, false));
     return s3_send(aws, &request, mem, &reply, e);
+}
+
+int s3_bucket_versioned(struct aws *aws, const char *bucket, bool *versioned, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_JSON json_object *reply_body = NULL;
+    struct s3_request request = { .operation = "GetBucketVersioning",
+                                  .action = "s3:GetBucketVersioning",
+                                  .method = "GET",
+                                  .bucket = bucket,
+                                  .query = "versioning=" };
+    struct http_reply reply;
+    const char *status;
+
+    if (s3_send(aws, &request, mem, &reply, e) || xml_to_json(reply.body, reply.body_len, &reply_body, e))
+        return e->code;
+    status = json_find_text(json_first(reply_body).value, "/Status", mem); /* below the root, whatever it is called */
+    *versioned = status && strcmp(status, "Enabled") == 0;
+    return 0;
 }

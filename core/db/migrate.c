@@ -98,7 +98,7 @@ int migrate_status(struct db_pool *owner, const struct migration *all, size_t co
                    struct migration_status **out, size_t *out_count, struct err *e)
 {
     AUTO_DB struct db *db = NULL;
-    struct comparison both;
+    struct comparison both = { 0 };
 
     if (migrate_session_open(owner, false, &db, e) || compare_with(db, all, count, mem, &both, e))
         return e->code;
@@ -111,7 +111,7 @@ int migrate_verify(struct db_pool *owner, const struct migration *all, size_t co
 {
     AUTO_DB struct db *db = NULL;
     AUTO_ARENA struct arena *mem = arena_new();
-    struct comparison both;
+    struct comparison both = { 0 };
 
     if (migrate_session_open(owner, false, &db, e) || compare_with(db, all, count, mem, &both, e) ||
         refuse_foreign(&both, e))
@@ -153,7 +153,7 @@ int migrate_up_with(struct db_pool *owner, const struct migration *all, size_t c
 {
     AUTO_DB struct db *db = NULL;
     AUTO_ARENA struct arena *mem = arena_new();
-    struct comparison both;
+    struct comparison both = { 0 };
 
     *applied = 0; /* counts also what was done before a failure */
     if (migrate_session_open(owner, true, &db, e) || migrate_lock(db, patience->others_ms, e) ||
@@ -175,9 +175,11 @@ int migrate_up_with(struct db_pool *owner, const struct migration *all, size_t c
 int migrate_up(struct db_pool *owner, const struct migration *all, size_t count,
                void (*report)(void *context, const struct migration *done), void *context, int *applied, struct err *e)
 {
-    static const struct migrate_patience patience = {
-        .lock_timeout_ms = 2000, .tries = 12, .pause_ms = 250, .pause_most_ms = 5000, .others_ms = 15 * 60 * 1000
-    };
+    static const struct migrate_patience patience = { .lock_timeout_ms = 2000,
+                                                      .tries = 12,
+                                                      .pause_ms = 250,
+                                                      .pause_most_ms = 5000,
+                                                      .others_ms = INT64_C(15) * 60 * 1000 };
 
     return migrate_up_with(owner, all, count, &patience, report, context, applied, e);
 }

@@ -92,10 +92,9 @@ static int find_or_start(struct step_run *run, struct err *e)
     const char *project = name_build_project(run->mem, run->app.name);
     const char *token = arena_printf(run->mem, "%s-%s", run->app.name, image_tag(run));
     const char *id = NULL;
-    bool open;
 
-    if (step_left_open(run, "codebuild:StartBuild", token, &open, e) ||
-        (open && find_started(run, project, &id, e)))
+    /* Whether or not the answer was noted: the worker may have died between noting it and recording the build. */
+    if (step_was_tried(run) && find_started(run, project, &id, e))
         return e->code;
     return id ? keep_build(run, id, e) : start(run, project, token, e);
 }

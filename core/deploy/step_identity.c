@@ -10,16 +10,6 @@
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
-int step_role_may_be_fresh(struct err *e)
-{
-    if (e->code == ERR_INVALID && strstr(e->message, "sts:AssumeRole")) {
-        e->code = ERR_TRANSIENT;
-        err_hint(e, "A new role takes some seconds until AWS believes it. If this stays: a policy of the organization "
-                    "may keep the service from assuming the role.");
-    }
-    return e->code;
-}
-
 /* Whether the wanted spec is what the thing was last made from; found gets the record. */
 static int is_current(struct step_run *run, enum resource_kind kind, const char *hash, struct resource *found,
                       bool *current, struct err *e)
@@ -74,8 +64,8 @@ static int log_group_ensure(struct step_run *run, struct err *e)
     AUTO_JSON json_object *retention =
         json_build("{s:s, s:I}", "logGroupName", name, "retentionInDays", run->settings->log_retention_days);
     const char *hash = spec_hash(run->mem, retention);
-    struct resource found;
-    bool current;
+    struct resource found = { 0 };
+    bool current = false;
 
     if (is_current(run, RESOURCE_LOG_GROUP, hash, &found, &current, e))
         return e->code;
@@ -117,8 +107,8 @@ static int repository_ensure(struct step_run *run, struct err *e)
         json_build("{s:s, s:s, s:{s:b}, s:o}", "repositoryName", name, "imageTagMutability", "IMMUTABLE",
                    "imageScanningConfiguration", "scanOnPush", 1, "tags", ownership_tags(run->app.name));
     const char *hash = spec_hash(run->mem, ask);
-    struct resource found;
-    bool current, exists;
+    struct resource found = { 0 };
+    bool current = false, exists;
 
     if (is_current(run, RESOURCE_REPOSITORY, hash, &found, &current, e))
         return e->code;
@@ -180,8 +170,8 @@ static int role_ensure(struct step_run *run, const struct role *role, struct err
                                              "boundary", run->settings->permissions_boundary);
     const char *hash = spec_hash(run->mem, spec);
     const char *arn = arena_printf(run->mem, "arn:%s:iam::%s:role/%s", run->partition, run->account, role->name);
-    struct resource found;
-    bool current;
+    struct resource found = { 0 };
+    bool current = false;
 
     if (is_current(run, role->kind, hash, &found, &current, e))
         return e->code;
@@ -249,8 +239,8 @@ static int project_ensure(struct step_run *run, struct err *e)
     const char *hash = spec_hash(run->mem, project);
     const char *arn = arena_printf(run->mem, "arn:%s:codebuild:%s:%s:project/%s", run->partition, aws_region(run->aws),
                                    run->account, name);
-    struct resource found;
-    bool current, exists;
+    struct resource found = { 0 };
+    bool current = false, exists;
 
     if (is_current(run, RESOURCE_BUILD_PROJECT, hash, &found, &current, e))
         return e->code;

@@ -79,7 +79,8 @@ static int run_step(struct turn *turn, enum step_answer *answer, struct err *e)
     run->db = db;
     if (release->step == STEP_SOURCE && release->attempt == 1 && release->waits == 0)
         commit_status_tell(run, GITHUB_PENDING, NULL, "v%d is being deployed", release->number);
-    step_of(turn)->ensure(run, answer, e);
+    if (!step_of(turn)->ensure(run, answer, e))
+        *e = (struct err){ 0 }; /* a refusal that the step got over, such as "exists already", leaves its text behind */
     run->db = NULL;
     return e->code;
 }

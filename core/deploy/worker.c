@@ -39,7 +39,8 @@ struct worker {
     unsigned wakes; /* counts what might have brought work */
     int threads_left;
     int next_index;
-    bool in_trouble; /* the database can't be asked; said once */
+    bool in_trouble;    /* the database can't be asked; said once */
+    struct err failure; /* why a drain ended with work left */
 };
 
 static void wake_all(struct worker *worker)
@@ -145,6 +146,15 @@ static void last_one_tells(struct worker *worker)
     pthread_mutex_unlock(&worker->mutex);
 }
 
+/* A drain is started again by cron; a hanging one would only be joined by the next. */
+static bool give_up_draining(struct worker *worker, const struct err *e)
+{
+    pthread_mutex_lock(&worker->mutex);
+    worker->failure = *e;
+    pthread_mutex_unlock(&worker->mutex);
+    return true;
+}
+
 static void *thread_main(void *context)
 {
     struct worker *worker = context;
@@ -163,7 +173,10 @@ static void *thread_main(void *context)
             continue;
         }
         set_trouble(worker, &e);
-        wait_for_wake(worker, wakes_so_far(worker), pause_ms);
+        if (worker->place.options->drain && pause_ms == TROUBLE_PAUSE_MAX_MS)
+            finished = give_up_draining(worker, &e);
+        else
+            wait_for_wake(worker, wakes_so_far(worker), pause_ms);
         pause_ms = pause_ms * 2 < TROUBLE_PAUSE_MAX_MS ? pause_ms * 2 : TROUBLE_PAUSE_MAX_MS;
     }
     last_one_tells(worker);
@@ -273,14 +286,13 @@ static int start(struct worker *worker, pthread_t *threads, int count, int *star
     worker->threads_left = count;
     for (*started = 0; *started < count && !failure; *started += !failure)
         failure = pthread_create(&threads[*started], NULL, thread_main, worker);
-    if (!failure)
-        return 0;
-    pthread_mutex_lock(&worker->mutex);
-    worker->threads_left -= count - *started;
-    pthread_mutex_unlock(&worker->mutex);
+    for (int i = *started; i < count; i++)
+        last_one_tells(worker);
     if (*started == 0)
         return err_set(e, ERR_INTERNAL, "the worker can't start a thread: %s", strerror(failure));
-    log_event(LOG_WARN, "fewer worker threads than asked for", log_int("asked", count), log_int("started", *started));
+    if (failure)
+        log_event(LOG_WARN, "fewer worker threads than asked for", log_int("asked", count),
+                  log_int("started", *started));
     return 0;
 }
 
@@ -296,8 +308,11 @@ int worker_run(const struct worker_options *options, int stop_fd, struct err *e)
     struct worker worker = { .mem = mem, .stop_fd = stop_fd, .done_fd = -1, .wake_fd = -1 };
     pthread_t *threads = arena_array(mem, (size_t)options->threads, sizeof *threads);
     int started = 0;
+    int code = set_up(&worker, options, e);
 
-    if (!set_up(&worker, options, e) && !start(&worker, threads, options->threads, &started, e))
+    if (!code)
+        code = start(&worker, threads, options->threads, &started, e);
+    if (!code)
         watch(&worker);
     for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
@@ -305,5 +320,9 @@ int worker_run(const struct worker_options *options, int stop_fd, struct err *e)
     close_fd(worker.done_fd);
     pthread_cond_destroy(&worker.woken);
     pthread_mutex_destroy(&worker.mutex);
-    return e->code;
+    if (!code && worker.failure.code) {
+        *e = worker.failure;
+        code = e->code;
+    }
+    return code;
 }

@@ -186,16 +186,25 @@ def aws(_state, words):
 def main():
     path = os.environ["BUILD_STATE"]
     with open(path, encoding="utf-8") as file:
-        state = json.load(file)
+        before = file.read()
+    state = json.loads(before)
     try:
         {"docker": docker, "aws": aws}[sys.argv[1]](state, sys.argv[2:])
         code = 0
     except Fail as failure:
         print(failure, file=sys.stderr)
         code = failure.code
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(state, file)
+    keep(path, before, json.dumps(state))
     sys.exit(code)
+
+
+def keep(path, before, after):
+    """Commands of a pipeline run at once: who changed nothing writes nothing, and nobody reads half a file."""
+    if after != before:
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.write(after)
+        os.replace(temporary, path)
 
 
 if __name__ == "__main__":

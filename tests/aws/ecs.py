@@ -416,7 +416,8 @@ def _matches(task, params):
 
 
 def _within(moment, created):
-    after, before = created.get("after"), created.get("before")
+    # moto parses a request's times without their zone, which is UTC.
+    after, before = (limit and limit.replace(tzinfo=limit.tzinfo or moment.tzinfo) for limit in map(created.get, ("after", "before")))
     return (after is None or moment >= after) and (before is None or moment <= before)
 
 

@@ -1,7 +1,7 @@
 """The gate: no request reaches the stand-in that AWS would not accept.
 
 A WSGI middleware. Each request's signature is verified strictly (gate_sigv4), the request is taken
-back to its operation's input by AWS's own service models (gate_model), checked against them
+back to its operation's input by AWS's own service models (gate_model, gate_params), checked against them
 (gate_rules) and against the limits that only the documents tell (limits). What fails is answered as
 AWS answers it and journalled with a `violation`; what passes goes on with its body replayed, and the
 answer's status and error code are journalled.
@@ -10,6 +10,7 @@ import json
 import re
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from xml.etree import ElementTree
 
 from werkzeug.test import run_wsgi_app
@@ -17,6 +18,7 @@ from werkzeug.wsgi import ClosingIterator
 
 import gate_answers
 import gate_model
+import gate_params
 import gate_rules
 import gate_sigv4
 from gate_request import Request, check_checksums
@@ -98,7 +100,7 @@ class Visit:
         if call.operation is None:
             raise Refusal("operation", f"Could not find operation {call.name}",
                           f"{call.service} has no operation {call.name}")
-        gate_model.read_params(call, request)
+        gate_params.read_params(call, request)
         self._check_params()
 
     def _check_framing(self):
@@ -179,7 +181,7 @@ class Visit:
         found = {element.tag.rpartition("}")[2]: element.text for element in ElementTree.fromstring(body).iter()}
         if "AccessKeyId" in found and "SecretAccessKey" in found:
             expires = found.get("Expiration")
-            expires = gate_model.datetime.fromisoformat(expires.replace("Z", "+00:00")).timestamp() if expires else None
+            expires = datetime.fromisoformat(expires.replace("Z", "+00:00")).timestamp() if expires else None
             self.gate.register_key(found["AccessKeyId"], found["SecretAccessKey"], found.get("SessionToken"),
                                    found.get("Arn") or found.get("UserName"), expires)
 

@@ -4,7 +4,8 @@ botocore's own ParamValidator checks types, required members and minima only; AW
 """
 import regex
 
-from gate_model import Problem, is_time
+from gate_model import Problem
+from gate_params import is_time
 
 TYPES = {"structure": dict, "list": list, "map": dict, "string": str, "character": str, "boolean": bool,
          "integer": int, "long": int, "float": (int, float), "double": (int, float)}

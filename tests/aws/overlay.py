@@ -79,7 +79,7 @@ class Overlay:
             status, headers, chunks = self._call(environ)
             if status >= 400 and identity.protocol != "s3" and _is_html(headers):
                 raise not_emulated(identity)
-            return status, _completed(identity, headers, request_id), chunks
+            return _status(identity, status), _completed(identity, headers, request_id), chunks
         except NotImplementedError:
             error = not_emulated(identity)
         except AwsError as refused:
@@ -149,6 +149,11 @@ def _reason(status):
         return http.HTTPStatus(status).phrase
     except ValueError:
         return "Unknown"
+
+
+def _status(identity, status):
+    """A client's error is 400 in JSON 1.1 whatever it is; moto says 404 of some."""
+    return 400 if identity.protocol == "json" and 400 < status < 500 else status
 
 
 def _is_html(headers):

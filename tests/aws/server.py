@@ -29,7 +29,6 @@ import codebuild  # noqa: E402
 import ecs  # noqa: E402
 import elbv2  # noqa: E402
 import identity  # noqa: E402
-import registry  # noqa: E402
 from control import Control  # noqa: E402
 from overlay import Overlay  # noqa: E402
 from world import World  # noqa: E402
@@ -42,10 +41,12 @@ MAX_BODY = 6 << 30
 def compose(world):
     """The WSGI application: control endpoint, gate, overlay, moto."""
     install_seed(world)
-    for service in (identity, codebuild, elbv2, ecs, registry):
+    for service in (identity, codebuild, elbv2, ecs):
         service.install(world)
-    app = Overlay(world, DomainDispatcherApplication(create_backend_app))
-    return Control(world, gated(world, app))
+    moto = DomainDispatcherApplication(create_backend_app)
+    # Making a service's application draws ids, so after a reset it is made again, as after a start.
+    world.on_reset(moto.app_instances.clear)
+    return Control(world, gated(world, Overlay(world, moto)))
 
 
 def gated(world, app):

@@ -114,6 +114,46 @@ int harness_try(struct db_pool *pool, const char *app, const char *sql, struct e
     return statement_run(db, app, &text, NULL, NULL, 0, NULL, e);
 }
 
+struct db *harness_take(struct db_pool *pool)
+{
+    struct db *db = NULL;
+    struct err e = { 0 };
+
+    if (db_take(pool, &db, &e))
+        give_up("take", &e);
+    return db;
+}
+
+int harness_run(struct db *db, const char *app, enum query_shape shape, const char *sql, struct err *e)
+{
+    const struct query_text text = { "of_a_test", shape, sql };
+
+    return statement_run(db, app, &text, NULL, NULL, 0, NULL, e);
+}
+
+int64_t harness_backend_pid(struct db *db)
+{
+    static const struct query_text text = { "backend_pid", QUERY_SHAPE_ONE, "SELECT pg_backend_pid() AS pid" };
+    AUTO_ROWS struct db_rows *rows = NULL;
+    struct err e = { 0 };
+
+    if (statement_run(db, NULL, &text, NULL, NULL, 0, &rows, &e))
+        give_up("backend_pid", &e);
+    return db_get_int(rows, 0, "pid");
+}
+
+void harness_end_backend(struct db_pool *by, int64_t pid)
+{
+    static const struct query_text text = { "end_backend", QUERY_SHAPE_ONE,
+                                            "SELECT pg_terminate_backend($1::int, 5000)" };
+    AUTO_DB struct db *db = harness_take(by);
+    const struct db_param param = db_int(pid);
+    struct err e = { 0 };
+
+    if (statement_run(db, NULL, &text, NULL, &param, 1, NULL, &e))
+        give_up("end_backend", &e);
+}
+
 int64_t harness_number(struct db_pool *pool, const char *app, const char *sql)
 {
     AUTO_DB struct db *db = NULL;

@@ -36,6 +36,13 @@ void harness_database_free(struct harness_database *database); /* drops it; pool
 const char *harness_conninfo(const struct harness_database *database, enum harness_login login);
 struct db_pool *harness_pool(const struct harness_database *database, enum harness_login login, int size);
 
+/* What fails ends the program here too. */
+struct db *harness_take(struct db_pool *pool);
+int64_t harness_backend_pid(struct db *db);
+void harness_end_backend(struct db_pool *by, int64_t pid); /* returns when that connection's server process is gone */
+
+int harness_run(struct db *db, const char *app, enum query_shape shape, const char *sql, struct err *e);
+
 /* SQL of a test's own: any number of commands; rows of one statement; or what refused it. */
 void harness_do(struct db_pool *pool, const char *sql);
 int harness_try(struct db_pool *pool, const char *app, const char *sql, struct err *e);

@@ -53,9 +53,8 @@ static void *write_all(void *context)
 
 static void shuffle(int *numbers, int count)
 {
-    srand(1); /* the same order each time; the threads' own differs */
     for (int i = count - 1; i > 0; i--) {
-        int j = rand() % (i + 1);
+        int j = rand() % (i + 1); /* the same order each time; the threads' own differs */
         int kept = numbers[i];
         numbers[i] = numbers[j];
         numbers[j] = kept;

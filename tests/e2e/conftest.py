@@ -50,7 +50,8 @@ class Stack:
 
     def client(self, service):
         """boto3 as an outside observer, signing with a key of its own."""
-        return boto3.client(service, endpoint_url=self.env["AWS_ENDPOINT_URL"], region_name="eu-central-1",
+        return boto3.client(service, endpoint_url=self.env["AWS_ENDPOINT_URL"],
+                            region_name="us-east-1" if service == "iam" else "eu-central-1",
                             aws_access_key_id=world.OBSERVER_KEY, aws_secret_access_key=world.KEYS[world.OBSERVER_KEY],
                             config=Config(retries={"mode": "standard"}, s3={"addressing_style": "path"}))
 

@@ -161,7 +161,7 @@ def user(login):
         "following_url": f"{url}/following{{/other_user}}", "gists_url": f"{url}/gists{{/gist_id}}",
         "starred_url": f"{url}/starred{{/owner}}{{/repo}}", "subscriptions_url": f"{url}/subscriptions",
         "organizations_url": f"{url}/orgs", "repos_url": f"{url}/repos", "events_url": f"{url}/events{{/privacy}}",
-        "received_events_url": f"{url}/received_events", "type": "User", "user_view_type": "public", "site_admin": False,
+        "received_events_url": f"{url}/received_events", "type": "User", "site_admin": False,
     }
 
 
@@ -203,7 +203,8 @@ def rest_repository(repository, facts):
         **COUNTS, "has_issues": True, "has_projects": True, "has_downloads": True, "has_wiki": True, "has_pages": False,
         "has_discussions": False, "mirror_url": None, "archived": False, "disabled": False, "license": None,
         "allow_forking": True, "is_template": False, "web_commit_signoff_required": False, "topics": [],
-        "visibility": "private" if facts["private"] else "public", "default_branch": default_branch(repository),
+        "visibility": "private" if facts["private"] else "public", "custom_properties": {},
+        "default_branch": default_branch(repository),
     }
 
 
@@ -212,5 +213,4 @@ def webhook_repository(repository, facts):
     shown = rest_repository(repository, facts)
     owner = {"name": facts["owner"], "email": email(facts["owner"]), **shown["owner"]}
     return {**shown, "owner": owner, "url": f"{WEB}/{facts['full_name']}", "created_at": facts["created_at"],
-            "pushed_at": int(time.time()), "stargazers": 0, "master_branch": shown["default_branch"],
-            "custom_properties": {}}
+            "pushed_at": int(time.time()), "stargazers": 0, "master_branch": shown["default_branch"]}

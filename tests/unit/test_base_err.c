@@ -28,6 +28,7 @@ static void a_text_too_long_is_cut_between_characters(void **state)
         size_t len = strlen(e.message);
         assert_in_range(len, ERR_TEXT_MAX - 4, ERR_TEXT_MAX - 1);
         assert_true(text_is_utf8(e.message, len));
+        assert_null(strchr(e.message, '?'));
     }
 }
 

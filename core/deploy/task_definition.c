@@ -1,0 +1,128 @@
+#include "core/deploy/task_definition.h"
+
+#include <string.h>
+
+#include "core/deploy/ownership.h"
+#include "core/deploy/step_scope.h"
+#include "core/tenant/names.h"
+
+static json_object *pair(const char *name, const char *value)
+{
+    return json_build("{s:s, s:s}", "name", name, "value", value);
+}
+
+/* Without non-blocking, a slow CloudWatch Logs would stop the app's own writes. */
+static json_object *log_configuration(struct step_run *run)
+{
+    return json_build("{s:s, s:{s:s, s:s, s:s, s:s, s:s}}", "logDriver", "awslogs", "options", "awslogs-group",
+                      name_log_group(run->mem, run->app.name), "awslogs-region", aws_region(run->aws),
+                      "awslogs-stream-prefix", LOG_PREFIX_APP, "mode", "non-blocking", "max-buffer-size", "10m");
+}
+
+static json_object *container(struct step_run *run)
+{
+    const struct policy_scope scope = step_scope(run);
+    const char *image =
+        arena_printf(run->mem, "%s@%s", policy_repository_uri(&scope, run->mem), run->release.image_digest);
+    json_object *environment =
+        json_build("[o, o, o, o]", pair("PORT", arena_printf(run->mem, "%d", run->app.port)),
+                   pair("BERTH_APP", run->app.name),
+                   pair("BERTH_RELEASE", arena_printf(run->mem, "%d", run->release.number)),
+                   pair("BERTH_COMMIT", run->release.commit_sha));
+
+    /* The init process reaps what the app leaves behind and passes signals on, so a stop doesn't wait for its 30 seconds. */
+    return json_build("{s:s, s:s, s:b, s:[{s:i, s:s}], s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image,
+                      "essential", 1, "portMappings", "containerPort", run->app.port, "protocol", "tcp", "environment",
+                      environment, "logConfiguration", log_configuration(run), "linuxParameters",
+                      "initProcessEnabled", 1);
+}
+
+static const char *role_arn(const struct step_run *run, const char *role)
+{
+    return arena_printf(run->mem, "arn:%s:iam::%s:role/%s", run->partition, run->account, role);
+}
+
+static json_object *definition(struct step_run *run)
+{
+    const char *app = run->app.name;
+    json_object *tags = ownership_tags_lower(app);
+    json_object *ask =
+        json_build("{s:s, s:[s], s:s, s:{s:s, s:s}, s:[o]}", "family", name_task_family(run->mem, app),
+                   "requiresCompatibilities", "FARGATE", "networkMode", "awsvpc", "runtimePlatform", "cpuArchitecture",
+                   "X86_64", "operatingSystemFamily", "LINUX", "containerDefinitions", container(run));
+
+    json_put(ask, "cpu", json_text(arena_printf(run->mem, "%d", run->app.cpu_units)));
+    json_put(ask, "memory", json_text(arena_printf(run->mem, "%d", run->app.memory_mib)));
+    json_put(ask, "taskRoleArn", json_text(role_arn(run, name_task_role(run->mem, app))));
+    json_put(ask, "executionRoleArn", json_text(role_arn(run, name_execution_role(run->mem, app))));
+    json_append(tags, json_build("{s:s, s:s}", "key", TAG_RELEASE, "value",
+                                 arena_printf(run->mem, "%d", run->release.number)));
+    json_put(ask, "tags", tags);
+    return ask;
+}
+
+static int keep(struct step_run *run, const char *arn, struct err *e)
+{
+    const struct release_facts facts = { .task_definition_arn = arn };
+
+    return release_set(run, &facts, e);
+}
+
+/* *is_it: whether the task definition carries this release's tags. */
+static int describe(struct step_run *run, const char *arn, bool *is_it, struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:s, s:[s]}", "taskDefinition", arn, "include", "TAGS");
+    AUTO_JSON json_object *reply = NULL;
+    const char *app, *number;
+
+    if (aws_call(run->aws, &ECS, "DescribeTaskDefinition", ask, &reply, e))
+        return e->code;
+    app = tag_find(json_at(reply, "/tags"), NAMES_TAG_APP, run->mem);
+    number = tag_find(json_at(reply, "/tags"), TAG_RELEASE, run->mem);
+    *is_it = app && number && strcmp(app, run->app.name) == 0 &&
+             strcmp(number, arena_printf(run->mem, "%d", run->release.number)) == 0;
+    return 0;
+}
+
+/* The newest revisions are enough: releases of an app register one after the other. *arn NULL: not there. */
+static int find(struct step_run *run, const char *family, const char **arn, struct err *e)
+{
+    enum { REVISIONS_LOOKED_AT = 3 };
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:i}", "familyPrefix", family, "sort", "DESC", "maxResults", REVISIONS_LOOKED_AT);
+    AUTO_JSON json_object *reply = NULL;
+
+    *arn = NULL;
+    if (aws_call(run->aws, &ECS, "ListTaskDefinitions", ask, &reply, e))
+        return e->code;
+    for (size_t i = 0; i < json_length(json_at(reply, "/taskDefinitionArns")); i++) {
+        const char *one = json_find_text(json_item(json_at(reply, "/taskDefinitionArns"), i), "", run->mem);
+        bool is_it = false;
+        if (one && describe(run, one, &is_it, e))
+            return e->code;
+        if (is_it)
+            *arn = one;
+    }
+    return 0;
+}
+
+int task_definition_ensure(struct step_run *run, struct err *e)
+{
+    const char *family = name_task_family(run->mem, run->app.name);
+    AUTO_JSON json_object *ask = NULL;
+    AUTO_JSON json_object *reply = NULL;
+    const char *arn = NULL;
+
+    if (run->release.task_definition_arn)
+        return 0;
+    if (step_was_tried(run) && find(run, family, &arn, e))
+        return e->code;
+    if (arn)
+        return keep(run, arn, e);
+    ask = definition(run);
+    if (step_call(run, &ECS, "RegisterTaskDefinition", family, ask, &reply, e))
+        return step_role_may_be_fresh(e);
+    if (json_read_text(reply, "/taskDefinition/taskDefinitionArn", run->mem, &arn, e))
+        return e->code;
+    return keep(run, arn, e);
+}

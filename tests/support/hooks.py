@@ -1,0 +1,90 @@
+"""The intake of deliveries as a whole: Postgres, the AWS stand-in, berth-fcgi --hooks and lighttpd."""
+
+import os
+import shutil
+
+from support.delivery import Poster
+from support.parts import BUILD, Lighttpd, Postgres, Responder, make_folder, wait_until
+from standin import StandIn
+
+SECRET = "5f3c0b1d9a7e42868f0c1d2e3b4a59687766554433221100ffeeddccbbaa9988"
+
+
+class Hooks:
+    def __init__(self, responder=True, settings=None):
+        self.folder = make_folder()
+        self.stand_in = StandIn()
+        self.postgres = Postgres(self.folder / "pg")
+        self.postgres.migrate()
+        self.secrets = self.stand_in.client("secretsmanager")
+        self.env = {
+            **os.environ, **self.postgres.env, **self.stand_in.environment(), "BERTH_CONFIG": "", "BERTH_HOOKS_THREADS": "64",
+            **(settings or {}),
+        }
+        self.env.pop("BERTH_CONFIG")
+        self.responder = None
+        if responder:
+            self.start_responder()
+        self.lighttpd = Lighttpd(self.folder, self.folder)
+        self.port = self.lighttpd.port
+        if responder:
+            wait_until(lambda: self.ask("GET", "/readyz").status == 200, what="readiness")
+
+    def start_responder(self, **more):
+        env = {**self.env, **more.pop("env", {})}
+        self.responder = Responder(self.folder, env, build=BUILD, **more)
+        return self.responder
+
+    def stop_responder(self):
+        code = self.responder.end()
+        self.responder = None
+        return code
+
+    def end(self):
+        try:
+            if self.responder:
+                self.responder.end()
+            self.lighttpd.end()
+            self.violations = self.stand_in.control("violations")["violations"]
+        finally:
+            self.stand_in.stop()
+            self.postgres.remove()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        assert not self.violations, self.violations
+
+    def poster(self, timeout=30):
+        return Poster(self.port, timeout)
+
+    def ask(self, method, path, body=None, headers=None):
+        with self.poster() as poster:
+            return poster.ask(method, path, body, headers)
+
+    def deliver(self, app, payload, secret=SECRET, **more):
+        with self.poster() as poster:
+            return poster.deliver(app, secret, payload, **more)
+
+    def is_known(self, app):
+        """Whether the responder has heard of the app: an unknown one is 404 before anything else is looked at."""
+        return self.ask("POST", f"/hooks/github/{app}", b"", {"Content-Length": "0"}).status != 404
+
+    def make_app(self, name, repository="acme/shop", branch="main", policy="github", secret=SECRET, known=True):
+        """As `berth apps create` leaves it."""
+        if secret:
+            self.secrets.create_secret(Name=f"berth/hooks/{name}", SecretString=secret, Tags=[{"Key": "berth:app", "Value": name}])
+        self.postgres.sql(
+            f"INSERT INTO berth.apps (app_name, repository, branch, webhook_policy) VALUES ('{name}', '{repository}', '{branch}', '{policy}')"
+        )
+        if known:
+            wait_until(lambda: self.is_known(name), what=f"the responder's knowing {name}")
+        return name
+
+    def releases(self, app):
+        return [int(row[0]) for row in self.postgres.sql(f"SELECT number FROM berth.releases WHERE app_name = '{app}' ORDER BY number")]
+
+    def deliveries(self, app):
+        """{delivery id: outcome}"""
+        return dict(self.postgres.sql(f"SELECT delivery_id, outcome FROM berth.deliveries WHERE app_name = '{app}'"))
+
+    def secret_calls(self):
+        """How often Secrets Manager was asked for a value."""
+        return sum(1 for call in self.stand_in.control("journal")["entries"] if call.get("operation") == "GetSecretValue")

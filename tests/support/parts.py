@@ -1,0 +1,197 @@
+"""Postgres, lighttpd, a responder and the AWS stand-in, in a folder of a test's own. Nothing listens at a fixed port.
+
+BERTH_BUILD names the build to test (default: build).
+"""
+
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", TOP / "build")).resolve()
+START_LIMIT_S = 30
+
+# platform.py beside the stand-in must not hide the standard library's.
+sys.path.append(str(TOP / "tests" / "aws"))
+
+
+def wait_until(question, limit_s=20, what="it"):
+    """Ask until the answer is truthy; returns it."""
+    until = time.monotonic() + limit_s
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        assert time.monotonic() < until, f"{what} did not happen within {limit_s} s"
+        time.sleep(0.02)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def is_answered(path):
+    """Whether somebody accepts at a unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+class Process:
+    """A program with its log; ended, and looked at for a sanitizer's report, by end()."""
+
+    def __init__(self, command, log, env=None, **more):
+        self.log_path = pathlib.Path(log)
+        self._log = open(self.log_path, "ab")
+        self.popen = subprocess.Popen(command, env=env, stdin=more.pop("stdin", subprocess.DEVNULL), stdout=self._log,
+                                      stderr=subprocess.STDOUT, **more)
+        self.pid = self.popen.pid
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def is_running(self):
+        return self.popen.poll() is None
+
+    def wait_for(self, question, what):
+        def look():
+            assert self.is_running(), f"{what}: the process ended with {self.popen.returncode}\n{self.log()}"
+            return question()
+        return wait_until(look, START_LIMIT_S, what)
+
+    def end(self, number=signal.SIGTERM, limit_s=10):
+        """Returns the exit code."""
+        if self.is_running():
+            self.popen.send_signal(number)
+        try:
+            code = self.popen.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait(5)
+            raise AssertionError(f"pid {self.pid} did not end within {limit_s} s\n{self.log()}") from None
+        finally:
+            self._log.close()
+        for mark in ("ERROR: AddressSanitizer", "runtime error:", "WARNING: ThreadSanitizer", "ERROR: LeakSanitizer"):
+            assert mark not in self.log(), self.log()
+        return code
+
+
+class Postgres:
+    def __init__(self, folder, durable=False):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._fast = [] if durable else ["--fast"]
+        self.start()
+        shell = subprocess.run(["bash", "-c", f"set -a; . '{self.folder}/env'; env -0"], env={"PATH": os.environ["PATH"]},
+                               capture_output=True, check=True)
+        items = (item.split("=", 1) for item in shell.stdout.decode().split("\0") if "=" in item)
+        self.env = {name: value for name, value in items if name.startswith("BERTH_")}
+
+    def _script(self, *words):
+        # Not through pipes: the server would inherit them, and reading would last as long as it runs.
+        with open(self.folder / "script.log", "ab") as log:
+            done = subprocess.run([str(TOP / "script" / "postgres"), *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL, check=False)
+        assert done.returncode == 0, (self.folder / "script.log").read_text()
+
+    def start(self):
+        self._script("start", *self._fast, str(self.folder))
+
+    def restart(self):
+        self._script("restart", str(self.folder))
+
+    def _control(self, *words):
+        """pg_ctl itself: script/postgres stop would remove a home under /tmp, with the data."""
+        home = (self.folder / "home").read_text().strip()
+        command = [f"{self.env['BERTH_POSTGRES_BIN']}/pg_ctl", *words, "--wait", "--pgdata", f"{home}/data"]
+        if os.geteuid() == 0:
+            owner = pathlib.Path(home, "data").owner()
+            command = ["setpriv", f"--reuid={owner}", f"--regid={pathlib.Path(home, 'data').stat().st_gid}", "--clear-groups", "--", *command]
+        with open(self.folder / "script.log", "ab") as log:
+            subprocess.run(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", check=True)
+
+    def pause(self):
+        """Stop the server and keep its data; resume brings it back."""
+        self._control("stop", "--mode", "immediate")
+
+    def resume(self):
+        home = (self.folder / "home").read_text().strip()
+        self._control("start", "--log", f"{home}/log")
+
+    def remove(self):
+        self._script("stop", str(self.folder))
+
+    def migrate(self, build=BUILD):
+        done = subprocess.run([str(build / "berth"), "migrate"], env={**os.environ, **self.env}, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def sql(self, text, login="BERTH_DATABASE_SUPERUSER"):
+        """Rows as lists of texts."""
+        command = [f"{self.env['BERTH_POSTGRES_BIN']}/psql", "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--field-separator=\t",
+                   "--set", "ON_ERROR_STOP=1", "--command", text, self.env[login]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return [line.split("\t") for line in done.stdout.splitlines()]
+
+    def one(self, text):
+        return self.sql(text)[0][0]
+
+
+class Responder(Process):
+    """berth-fcgi at a unix socket of its own."""
+
+    def __init__(self, folder, env, application="--hooks", name=None, more=(), wrap=(), build=BUILD, **popen):
+        name = name or application.strip("-")
+        self.socket = pathlib.Path(folder) / f"{name}.sock"
+        command = [*wrap, str(build / "berth-fcgi"), application, "--socket", str(self.socket), *more]
+        super().__init__(command, pathlib.Path(folder) / f"{name}.log", env, **popen)
+        self.wait_for(lambda: '"ready"' in self.log() or "event=ready" in self.log() or is_answered(self.socket), f"{name} at its socket")
+
+    def memory_kib(self):
+        for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise AssertionError("no VmRSS")
+
+
+class Lighttpd(Process):
+    """The project's own lighttpd.conf; the responders' sockets are in `run`."""
+
+    def __init__(self, folder, run, env=None, www=TOP / "www"):
+        folder = pathlib.Path(folder)
+        self.port = free_port()
+        for name in ("uploads", "web-log"):
+            (folder / name).mkdir(exist_ok=True)
+        self.users = folder / "users"
+        self.users.touch()
+        program = shutil.which("lighttpd") or "/usr/sbin/lighttpd"
+        places = {
+            "BERTH_LIGHTTPD_PORT": str(self.port), "BERTH_RUN": str(run), "BERTH_WWW": str(www), "BERTH_USERS": str(self.users),
+            "BERTH_UPLOADS": str(folder / "uploads"), "BERTH_LOGS": str(folder / "web-log"),
+        }
+        super().__init__([program, "-D", "-f", str(TOP / "lighttpd.conf")], folder / "lighttpd.log", {**os.environ, **(env or {}), **places})
+        self.wait_for(self._answers, "lighttpd at its port")
+
+    def _answers(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def access_log(self):
+        return pathlib.Path(self.users.parent, "web-log", "access.log").read_text()
+
+
+def make_folder(prefix="berth-test."):
+    """A short path: a unix socket's has 107 bytes at most. Others may enter it: Postgres and lighttpd may run as other users."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix=prefix, dir="/tmp"))
+    folder.chmod(0o755)
+    return folder
