@@ -79,9 +79,9 @@ static bool read_ids(struct call *call)
     const char *event_name = request_header(call->request, "X-GitHub-Event");
     const char *delivery_id = request_header(call->request, "X-GitHub-Delivery");
 
-    if (!is_of(event_name, EVENT_NAME_MAX, LOWER "_"))
+    if (!is_of(event_name, EVENT_NAME_MAX, LOWER DIGITS "_"))
         return refuse(call, 400, "bad_event", "The header X-GitHub-Event is missing or is no event's name.",
-                      "It has 1 to 64 characters of a-z and _, as GitHub sends it.");
+                      "It has 1 to 64 characters of a-z, 0-9 and _, as GitHub sends it.");
     if (!is_of(delivery_id, DELIVERY_ID_MAX, LOWER UPPER DIGITS "-"))
         return refuse(call, 400, "bad_delivery", "The header X-GitHub-Delivery is missing or is no delivery's id.",
                       "It has 1 to 64 letters, digits and hyphens, as GitHub sends it.");

@@ -77,7 +77,7 @@ class Repository:
         self.stack, self.app, self.name = stack, app, f"acme/{app}"
         made = stack.berth("apps", "create", app, "--repo", self.name, "--webhook", "github", "--health-check", "/healthz")
         secret = stack.directory / f"secret-{app}"
-        secret.write_text(made["webhook"]["secret"] if "webhook" in made else made["secret"])
+        secret.write_text(made["webhook"]["secret"])
         self._tool("create", self.name, "--id", str(number), "--hook-url", f"{stack.url}/hooks/github/{app}", "--secret-file", str(secret))
         self.bare = stack.directory / "repositories" / "acme" / f"{app}.git"
         self.clone = stack.directory / "work" / app

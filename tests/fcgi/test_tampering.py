@@ -12,15 +12,22 @@ class Wire:
     """HTTP by hand over one connection: thousands of requests in a few seconds."""
 
     def __init__(self, port, app):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb")
+        self.port = port
         self.target = f"/hooks/github/{app}"
+        self._connect()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self._close()
+
+    def _connect(self):
+        self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.file = self.socket.makefile("rb")
+
+    def _close(self):
         self.file.close()
         self.socket.close()
 
@@ -30,11 +37,16 @@ class Wire:
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
         status = int(self.file.readline().split()[1])
-        length = 0
-        while (line := self.file.readline().strip()):
-            if line.lower().startswith(b"content-length:"):
+        length, last = 0, False
+        while (line := self.file.readline().strip().lower()):
+            if line.startswith(b"content-length:"):
                 length = int(line.split(b":")[1])
-        return status, self.file.read(length)
+            last = last or line == b"connection: close"  # lighttpd keeps a connection for so many requests only
+        answer = self.file.read(length)
+        if last:
+            self._close()
+            self._connect()
+        return status, answer
 
 
 @pytest.fixture

@@ -289,6 +289,16 @@ static void a_list_is_trimmed_and_may_go_on_in_indented_lines(void **state)
     assert_int_equal(f->got.threads, 3);
 }
 
+static void an_indented_key_right_below_its_section_is_a_key(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(load(f, "[worker]\nhosts = a\n[server]\n  name = shop\n"), 0);
+
+    assert_string_equal(f->got.name, "shop");
+    assert_int_equal(f->got.hosts.count, 1);
+}
+
 static void the_last_line_needs_no_line_break(void **state)
 {
     struct fixture *f = *state;
@@ -316,6 +326,7 @@ int main(void)
         CASE(without_anything_the_defaults_count),
         CASE(the_file_goes_before_the_default_and_the_environment_before_both),
         CASE(a_list_is_trimmed_and_may_go_on_in_indented_lines),
+        CASE(an_indented_key_right_below_its_section_is_a_key),
         CASE(the_last_line_needs_no_line_break),
     };
 
