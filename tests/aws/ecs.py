@@ -19,7 +19,7 @@ from task import PLATFORM_VERSION
 from world import ACCOUNT, utc
 
 OPERATIONS = (
-    "RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition", "ListTaskDefinitions",
+    "CreateCluster", "RegisterTaskDefinition", "DescribeTaskDefinition", "DeregisterTaskDefinition", "ListTaskDefinitions",
     "CreateService", "UpdateService", "DeleteService", "DescribeServices", "ListServices",
     "ListServiceDeployments", "DescribeServiceDeployments", "DescribeServiceRevisions", "StopServiceDeployment",
     "ListTasks", "DescribeTasks", "StopTask",
@@ -59,6 +59,10 @@ class Ecs:
             cluster.running_tasks_count = sum(running for running, _ in counts)
             cluster.pending_tasks_count = sum(pending for _, pending in counts)
             cluster.active_services_count = sum(1 for service in services if service.status == "ACTIVE")
+
+    def create_cluster(self, call):
+        known = _backend(call).clusters.get(call.params.get("clusterName", "default"))
+        return {"cluster": known} if known and known.status == "ACTIVE" else call.moto()
 
     # Task definitions
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 
 from support.delivery import Poster
 from support.parts import BUILD, Lighttpd, Postgres, Responder, make_folder, wait_until
@@ -77,6 +78,24 @@ class Hooks:
         if known:
             wait_until(lambda: self.is_known(name), what=f"the responder's knowing {name}")
         return name
+
+    def wait_for_ready(self, status):
+        """The answer of /readyz once it has that status."""
+        found = []
+
+        def look():
+            found[:] = [self.ask("GET", "/readyz")]
+            return found[0].status == status
+        wait_until(look, 15, f"readyz {status}")
+        return found[0]
+
+    def stays_ready(self, seconds=2.5):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if self.ask("GET", "/readyz").status != 200:
+                return False
+            time.sleep(0.1)
+        return True
 
     def releases(self, app):
         return [int(row[0]) for row in self.postgres.sql(f"SELECT number FROM berth.releases WHERE app_name = '{app}' ORDER BY number")]

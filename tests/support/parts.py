@@ -146,6 +146,45 @@ class Postgres:
     def one(self, text):
         return self.sql(text)[0][0]
 
+    def listen(self, channel):
+        return Listener(self, channel)
+
+
+class Listener:
+    """A LISTEN of its own; within(seconds) is whether a NOTIFY came."""
+
+    def __init__(self, postgres, channel):
+        self.psql = subprocess.Popen(
+            [f"{postgres.env['BERTH_POSTGRES_BIN']}/psql", "--no-psqlrc", "--quiet", "--tuples-only", postgres.env["BERTH_DATABASE_SUPERUSER"]],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        self._channel = channel
+        self._ask(f"LISTEN {channel};")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.psql.communicate("", timeout=10)
+
+    def _ask(self, statement):
+        """psql tells of notifications after a statement; the lines up to the statement's own end."""
+        self.psql.stdin.write(f"{statement}\nSELECT 'done';\n")
+        self.psql.stdin.flush()
+        lines = []
+        while not lines or "done" not in lines[-1]:
+            lines.append(self.psql.stdout.readline())
+        return lines
+
+    def within(self, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            # The notification of a statement is told of after the next one.
+            if any(self._channel in line for line in self._ask("SELECT 1;")):
+                return True
+            time.sleep(0.05)
+        return False
+
 
 class Responder(Process):
     """berth-fcgi at a unix socket of its own."""
@@ -167,7 +206,7 @@ class Responder(Process):
 class Lighttpd(Process):
     """The project's own lighttpd.conf; the responders' sockets are in `run`."""
 
-    def __init__(self, folder, run, env=None, www=TOP / "www"):
+    def __init__(self, folder, run, env=None, www=TOP / "www", conf=TOP / "lighttpd.conf"):
         folder = pathlib.Path(folder)
         self.port = free_port()
         for name in ("uploads", "web-log"):
@@ -179,7 +218,7 @@ class Lighttpd(Process):
             "BERTH_LIGHTTPD_PORT": str(self.port), "BERTH_RUN": str(run), "BERTH_WWW": str(www), "BERTH_USERS": str(self.users),
             "BERTH_UPLOADS": str(folder / "uploads"), "BERTH_LOGS": str(folder / "web-log"),
         }
-        super().__init__([program, "-D", "-f", str(TOP / "lighttpd.conf")], folder / "lighttpd.log", {**os.environ, **(env or {}), **places})
+        super().__init__([program, "-D", "-f", str(conf)], folder / "lighttpd.log", {**os.environ, **(env or {}), **places})
         self.wait_for(self._answers, "lighttpd at its port")
 
     def _answers(self):
