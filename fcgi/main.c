@@ -128,18 +128,24 @@ static int serve(const struct options *options, const struct settings *settings,
     return code;
 }
 
-static int run(const struct options *options, bool *finished, struct err *e)
+/* *exit_code: what a failure means. */
+static int run(const struct options *options, bool *finished, int *exit_code, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     struct loaded_settings loaded = { 0 };
 
+    *exit_code = EXIT_USAGE;
     if (settings_load(options->config, mem, &loaded, e))
         return (int)e->code;
+    *exit_code = EXIT_FAILURE;
     log_setup((enum log_level)loaded.settings.log_level, (enum log_format)loaded.settings.log_format);
     server_block_signals();
     if (request_library_init(e))
         return (int)e->code;
-    return serve(options, &loaded.settings, finished, e);
+    int code = serve(options, &loaded.settings, finished, e);
+    if (code == ERR_INVALID)
+        *exit_code = EXIT_USAGE;
+    return code;
 }
 
 int main(int argc, char **argv)
@@ -147,6 +153,7 @@ int main(int argc, char **argv)
     struct options options = { .backlog = SERVER_BACKLOG };
     struct err e = { 0 };
     bool finished = true;
+    int exit_code = EXIT_USAGE;
 
     int code = read_options(argc, argv, &options, &e);
     if (!code && (options.help || options.version)) {
@@ -154,14 +161,16 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     if (!code)
-        code = run(&options, &finished, &e);
+        code = run(&options, &finished, &exit_code, &e);
     if (code) {
         fprintf(stderr, "berth-fcgi: %s\n", e.message);
         if (*e.hint != '\0')
             fprintf(stderr, "hint: %s\n", e.hint);
     }
+    if (!code)
+        exit_code = EXIT_SUCCESS;
     /* Threads that were left behind must not find their memory gone while the process ends. */
     if (!finished)
-        _exit(code == ERR_INVALID ? EXIT_USAGE : code ? EXIT_FAILURE : EXIT_SUCCESS);
-    return code == ERR_INVALID ? EXIT_USAGE : code ? EXIT_FAILURE : EXIT_SUCCESS;
+        _exit(exit_code);
+    return exit_code;
 }

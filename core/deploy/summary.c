@@ -1,12 +1,37 @@
 #include "core/deploy/summary.h"
 
-static void read_summary(const struct db_rows *rows, size_t i, struct arena *mem, struct app_summary *out)
+#include <string.h>
+
+static const char *const condition_names[APP_CONDITION_COUNT] = {
+    [APP_FAILED] = "failed", [APP_MOVING] = "moving", [APP_QUEUED] = "queued",
+    [APP_PAUSED] = "paused", [APP_LIVE] = "live",     [APP_NONE] = "none",
+};
+
+const char *app_condition_name(enum app_condition condition)
+{
+    return condition_names[condition];
+}
+
+bool app_condition_parse(const char *name, enum app_condition *out)
+{
+    for (int i = 0; i < APP_CONDITION_COUNT; i++) {
+        if (strcmp(name, condition_names[i]) == 0) {
+            *out = (enum app_condition)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_summary(const struct db_rows *rows, size_t i, struct arena *mem, struct app_summary *out, struct err *e)
 {
     *out = (struct app_summary){
         .app = db_get_copy(rows, i, "app_name", mem),
         .repository = db_get_copy(rows, i, "repository", mem),
         .branch = db_get_copy(rows, i, "branch", mem),
         .state = db_get_copy(rows, i, "state", mem),
+        .rank = (int)db_get_int(rows, i, "rank"),
+        .changed = db_get_int(rows, i, "changed"),
         .live_release = (int)db_get_int(rows, i, "live_release"),
         .live_commit = db_get_copy(rows, i, "live_commit", mem),
         .live_title = db_get_copy(rows, i, "live_title", mem),
@@ -18,22 +43,43 @@ static void read_summary(const struct db_rows *rows, size_t i, struct arena *mem
         .newest_step = db_get_copy(rows, i, "newest_step", mem),
         .newest_error = db_get_copy(rows, i, "newest_error", mem),
         .newest_at = db_get_copy(rows, i, "newest_at", mem),
+        .moving_release = (int)db_get_int(rows, i, "moving_release"),
+        .moving_step = db_get_copy(rows, i, "moving_step", mem),
+        .moving_since = db_get_copy(rows, i, "moving_since", mem),
         .last = db_get_copy(rows, i, "last", mem),
     };
+    if (!app_condition_parse(db_get(rows, i, "condition"), &out->condition))
+        return err_set(e, ERR_INTERNAL, "app %s is in a condition that this berth doesn't know", out->app);
+    return 0;
 }
 
-int app_summaries(struct db *db, const char *after, int limit, struct arena *mem, struct app_summary **out, size_t *count,
+int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out, size_t *count,
                   struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
-    if (db_query(db, NULL, QUERY_APP_SUMMARIES, &rows, e, db_text(after), db_int(limit)))
+    if (db_query(db, NULL, QUERY_APP_SUMMARIES, &rows, e, db_bool(page->by_name),
+                 db_text(page->only ? app_condition_name(*page->only) : NULL), db_int(page->after_rank),
+                 db_int(page->after_changed), db_text(page->after_app), db_int(page->limit)))
         return e->code;
     struct app_summary *all = arena_array(mem, db_count(rows), sizeof *all);
     for (size_t i = 0; i < db_count(rows); i++)
-        read_summary(rows, i, mem, &all[i]);
+        if (read_summary(rows, i, mem, &all[i], e))
+            return e->code;
     *out = all;
     *count = db_count(rows);
+    return 0;
+}
+
+int app_count(struct db *db, struct app_counts *out, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_run(db, NULL, QUERY_APP_COUNTS, NULL, 0, &rows, e))
+        return e->code;
+    out->all = db_get_int(rows, 0, "all");
+    for (int i = 0; i < APP_CONDITION_COUNT; i++)
+        out->of[i] = db_get_int(rows, 0, condition_names[i]);
     return 0;
 }
 

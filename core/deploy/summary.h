@@ -6,19 +6,58 @@
 
 #include "core/deploy/release.h"
 
-struct app_summary {
-    const char *app, *repository, *branch, *state; /* of the app: "active", ... */
-    int live_release;                              /* 0: nothing is live yet */
-    const char *live_commit, *live_title, *live_by, *live_since, *host; /* NULL then */
-    int newest_release;                            /* 0: no push yet */
-    const char *newest_state, *newest_step, *newest_error;
-    const char *newest_at; /* when it ended, or was made */
-    const char *last;      /* JSON: the last ten, oldest first, [{"number", "state", "kind"}]; NULL: none */
+/* Where an app is, in one word. */
+enum app_condition {
+    APP_FAILED, /* its newest release failed */
+    APP_MOVING, /* a release of it is on its way */
+    APP_QUEUED, /* its newest release waits */
+    APP_PAUSED, /* or is going away: no push is taken */
+    APP_LIVE,
+    APP_NONE,   /* nothing of it is live, and nothing is on its way */
+    APP_CONDITION_COUNT
 };
 
-/* By name. limit rows after the app named `after` (NULL: from the first). */
-int app_summaries(struct db *db, const char *after, int limit, struct arena *mem, struct app_summary **out, size_t *count,
+const char *app_condition_name(enum app_condition condition); /* "failed" */
+bool app_condition_parse(const char *name, enum app_condition *out);
+
+struct app_summary {
+    const char *app, *repository, *branch, *state; /* of the app: "active", ... */
+    enum app_condition condition;
+    int rank;        /* with changed and app: its place in the order of who needs an operator */
+    int64_t changed; /* microseconds since 1970 */
+    int live_release;                                                   /* 0: nothing is live yet */
+    const char *live_commit, *live_title, *live_by, *live_since, *host; /* NULL then; title and by may be anyway */
+    int newest_release;                                                 /* 0: no push yet */
+    const char *newest_state, *newest_step, *newest_error;
+    const char *newest_at; /* when it ended, or was made */
+    int moving_release;    /* the one on its way; a newer one may wait behind it; 0: none */
+    const char *moving_step, *moving_since;
+    const char *last; /* JSON: the last ten, oldest first, [{"number", "state", "kind"}]; NULL: none */
+};
+
+/* Which apps, from where on. */
+struct summary_page {
+    bool by_name;                   /* or: failed, moving, queued, paused, then by last change */
+    const enum app_condition *only; /* NULL: all */
+    const char *after_app;          /* the last one shown before, with its rank and changed; NULL: from the first */
+    int after_rank;
+    int64_t after_changed;
+    int limit;
+};
+
+/*
+ * The place after the last row shown is told by that row's own values: rows that keep their place are shown once, whatever comes and goes
+ * among them meanwhile.
+ */
+int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out, size_t *count,
                   struct err *e);
+
+struct app_counts {
+    int64_t all;
+    int64_t of[APP_CONDITION_COUNT];
+};
+
+int app_count(struct db *db, struct app_counts *out, struct err *e);
 
 struct resource_row {
     const char *kind, *name, *arn;

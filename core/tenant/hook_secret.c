@@ -15,7 +15,7 @@ enum {
     HOOK_SECRET_RETRY_MS = 5000, /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
     WAIT_MS = 2000, /* longest wait for another thread's call */
-    WAITERS_MAX = 16 /* threads that wait so at a time: a Secrets Manager that hangs must not hold them all */
+    WAITERS_MAX = 48 /* threads that wait so at a time: a Secrets Manager that hangs must not hold them all */
 };
 
 /* What is known of one app's secrets; under the cache's lock. */

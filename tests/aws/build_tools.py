@@ -122,7 +122,8 @@ def push(state, words):
         raise Fail(1, "no basic auth credentials")
     known = state["repositories"].get(name)
     if known is None:
-        raise Fail(1, f"name unknown: The repository with name '{name}' does not exist in the registry with id '{state['account']}'")
+        raise Fail(1, f"name unknown: The repository with name '{name}' does not exist in the registry with id "
+                      f"'{state['account']}'")
     if known["immutable"] and wanted in known["tags"]:
         raise Fail(1, f"tag invalid: The image tag '{wanted}' already exists in the '{name}' repository and cannot be overwritten "
                       "because the tag is immutable.")

@@ -268,7 +268,8 @@ def _logs(call, project):
     config = call.params.get("logsConfigOverride") or project.get("logsConfig") or {}
     cloud_watch = {"status": "ENABLED", **config.get("cloudWatchLogs", {})}
     return {
-        "deepLink": f"https://console.aws.amazon.com/cloudwatch/home?region={call.region}#logsV2:log-groups/log-group/null/log-events/null",
+        "deepLink": f"https://console.aws.amazon.com/cloudwatch/home?region={call.region}"
+                    "#logsV2:log-groups/log-group/null/log-events/null",
         "cloudWatchLogsArn": call.arn("logs", "log-group:null:log-stream:null"),
         "cloudWatchLogs": cloud_watch,
         "s3Logs": {"status": "DISABLED", "encryptionDisabled": False, **config.get("s3Logs", {})},

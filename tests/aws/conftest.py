@@ -57,7 +57,9 @@ class Account:
         self.codebuild.create_project(**{
             "name": name, "source": {"type": "S3", "location": f"{BUCKET}/none.zip", "buildspec": BUILDSPEC},
             "artifacts": {"type": "NO_ARTIFACTS"}, "serviceRole": self.role("codebuild.amazonaws.com"),
-            "environment": {"type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL"},
+            "environment": {
+                "type": "LINUX_CONTAINER", "image": "aws/codebuild/standard:7.0", "computeType": "BUILD_GENERAL1_SMALL",
+            },
             **more,
         })
         return name

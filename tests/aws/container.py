@@ -75,7 +75,8 @@ class Container:
         self._carry_out_pushes()
         lines = output.splitlines()
         if status != 0:
-            raise PhaseFailed("COMMAND_EXECUTION_ERROR", f"Error while executing command: {command}. Reason: exit status {status}", lines)
+            message = f"Error while executing command: {command}. Reason: exit status {status}"
+            raise PhaseFailed("COMMAND_EXECUTION_ERROR", message, lines)
         return lines
 
     def exported_variables(self):
@@ -139,10 +140,11 @@ class Container:
         try:
             found = s3_backends[self._account]["aws"].get_object(bucket, key, version_id=version)
         except Exception:
-            raise PhaseFailed("CLIENT_ERROR", f"NoSuchBucket: The specified bucket does not exist\n\tstatus code: 404 {where}") from None
+            raise not_found("NoSuchBucket: The specified bucket does not exist", where) from None
+        if found is None and version:
+            raise not_found("NoSuchVersion: The specified version does not exist.", where)
         if found is None:
-            kind = "NoSuchVersion: The specified version does not exist." if version else "NoSuchKey: The specified key does not exist."
-            raise PhaseFailed("CLIENT_ERROR", f"{kind}\n\tstatus code: 404 {where}")
+            raise not_found("NoSuchKey: The specified key does not exist.", where)
         self.resolved_version = found.version_id
         with found.lock:
             self._read_archive(found._value_buffer, where)
@@ -199,6 +201,10 @@ class Container:
     def _write(self, name, text):
         with open(self._path(name), "w", encoding="utf-8") as file:
             file.write(text)
+
+
+def not_found(message, where):
+    return PhaseFailed("CLIENT_ERROR", f"{message}\n\tstatus code: 404 {where}")
 
 
 def _is_text_wanted(name):

@@ -1,4 +1,7 @@
-"""Elastic Load Balancing v2 as AWS documents it: idempotent creation, one load balancer per target group, priorities, small pages, health over time."""
+"""Elastic Load Balancing v2 as AWS documents it.
+
+Idempotent creation, one load balancer per target group, priorities, small pages, health over time.
+"""
 
 import re
 
@@ -40,7 +43,7 @@ class ElbV2:
         for known in _backend(call).load_balancers.values():
             if known.name == call.params["Name"]:
                 if getattr(known, "settings", None) != settings:
-                    raise Refused("DuplicateLoadBalancerName", "A load balancer with the same name exists, but with different settings")
+                    raise _differs("DuplicateLoadBalancerName", "load balancer")
                 return {"LoadBalancers": [known]}
         answer = call.moto()
         answer["LoadBalancers"][0].settings = settings
@@ -138,7 +141,7 @@ class ElbV2:
         for known in _backend(call).target_groups.values():
             if known.name == call.params["Name"]:
                 if getattr(known, "settings", None) != settings:
-                    raise Refused("DuplicateTargetGroupName", "A target group with the same name exists, but with different settings")
+                    raise _differs("DuplicateTargetGroupName", "target group")
                 return {"TargetGroups": [known]}
         answer = call.moto()
         group = answer["TargetGroups"][0]
@@ -249,6 +252,10 @@ def _target_group(call):
     if group is None:
         raise Refused("TargetGroupNotFound", "One or more target groups not found")
     return group
+
+
+def _differs(code, kind):
+    return Refused(code, f"A {kind} with the same name exists, but with different settings")
 
 
 def _check_priority(priority):

@@ -54,8 +54,8 @@ def _secrets(account, region, definition):
         for secret in container.get("secrets", []):
             arn = ":".join(secret["valueFrom"].split(":")[:7])
             if arn.startswith("arn:aws:secretsmanager:") and not any(s.arn == arn for s in backend.secrets.values()):
-                return ("ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed: "
-                        "unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret "
+                return ("ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval "
+                        "failed: unable to retrieve secret from asm: service call has been retried 1 time(s): failed to fetch secret "
                         f"{arn} from secrets manager: ResourceNotFoundException: Secrets Manager can't find the specified secret.")
     return None
 
@@ -68,7 +68,8 @@ def _log_groups(account, region, definition):
             continue
         if options.get("awslogs-group") not in logs_backends[account][options.get("awslogs-region", region)].groups:
             return ("ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "
-                    "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. : exit status 1")
+                    "failed to create Cloudwatch log stream: ResourceNotFoundException: The specified log group does not exist. "
+                    ": exit status 1")
     return None
 
 
@@ -81,4 +82,5 @@ def _images(account, region, definition):
 
 
 def cannot_pull(image):
-    return f"CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref {image}: {image}: not found"
+    return ("CannotPullContainerError: pull image manifest has been retried 1 time(s): "
+            f"failed to resolve ref {image}: {image}: not found")

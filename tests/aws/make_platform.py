@@ -234,7 +234,8 @@ def boundary(region, account, bucket):
             ]),
             allow("OwnSecrets", ["secretsmanager:GetSecretValue"], f"arn:aws:secretsmanager:{here}:secret:berth/apps/*"),
             {"Sid": "NoWayUp", "Effect": "Deny", "Resource": "*", "Action": [
-                "iam:*", "sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity", "organizations:*", "account:*",
+                "iam:*", "sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:AssumeRoleWithWebIdentity",
+                "organizations:*", "account:*",
             ]},
             {"Sid": "NoWebhookSecrets", "Effect": "Deny", "Action": "secretsmanager:*",
              "Resource": f"arn:aws:secretsmanager:{here}:secret:berth/hooks/*"},

@@ -39,7 +39,9 @@ class StandIn:
 
     def __exit__(self, kind, error, trace):
         violations = [] if kind or self._allow_violations else self.control("violations")["violations"]
+        log = self.log()
         self.stop()
+        assert kind or "Traceback" not in log, f"the stand-in failed: {log}"
         assert not violations, f"AWS would have refused: {json.dumps(violations, indent=1)}"
 
     def stop(self):

@@ -58,9 +58,11 @@ def _check_fargate_container(params, container, memory):
         if (container.get("logConfiguration") or {}).get("logDriver") == "awslogs":
             raise client_exception("Fargate requires task definition to have execution role ARN to support log driver awslogs.")
         if container.get("secrets"):
-            raise client_exception("When you are specifying container secrets, you must also specify a value for 'executionRoleArn'.")
+            raise client_exception("When you are specifying container secrets, you must also specify a value for "
+                                   "'executionRoleArn'.")
     if container.get("memory", 0) > memory:
-        raise client_exception(f"Invalid setting for container '{container['name']}'. The 'memory' must not be more than the task's.")
+        raise client_exception(f"Invalid setting for container '{container['name']}'. "
+                               "The 'memory' must not be more than the task's.")
     for mapping in container.get("portMappings", []):
         if mapping.get("hostPort") not in (None, 0, mapping["containerPort"]):
             raise client_exception("When networkMode=awsvpc, the host ports and container ports in port mappings must match.")

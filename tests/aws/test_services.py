@@ -10,8 +10,10 @@ MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 
 
 def push(account, repository, tag, layer="0"):
-    manifest = json.dumps({"schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [{"digest": f"sha256:{layer * 64}", "size": 1}],
-                           "config": {"digest": f"sha256:{'c' * 64}", "size": 1}})
+    manifest = json.dumps({
+        "schemaVersion": 2, "mediaType": MANIFEST_TYPE, "layers": [{"digest": f"sha256:{layer * 64}", "size": 1}],
+        "config": {"digest": f"sha256:{'c' * 64}", "size": 1},
+    })
     return account.ecr.put_image(repositoryName=repository, imageManifest=manifest, imageTag=tag)["image"]["imageId"]["imageDigest"]
 
 
@@ -44,9 +46,10 @@ def test_a_role_with_an_inline_policy_is_not_deleted(account):
 
 def test_a_repository_has_its_policies_scan_and_tags(account):
     name = f"berth/{account.name('repository')}"
-    lifecycle = {"rules": [{"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "sinceImagePushed",
-                                                             "countUnit": "days", "countNumber": 1}, "action": {"type": "expire"}}]}
-    access = {"Version": "2012-10-17", "Statement": [{"Sid": "Pull", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]}
+    untagged = {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1}
+    lifecycle = {"rules": [{"rulePriority": 1, "selection": untagged, "action": {"type": "expire"}}]}
+    statement = {"Sid": "Pull", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}
+    access = {"Version": "2012-10-17", "Statement": [statement]}
 
     arn = account.ecr.create_repository(
         repositoryName=name, imageTagMutability="IMMUTABLE", imageScanningConfiguration={"scanOnPush": True},

@@ -1,5 +1,6 @@
 """The process itself: its options, its socket, its end, and peers that misbehave."""
 
+import itertools
 import os
 import pathlib
 import resource
@@ -18,6 +19,7 @@ from support.delivery import encode, headers_of, push
 from support.hooks import SECRET
 from support.parts import BUILD, TOP, Lighttpd, Process, is_answered, make_folder, wait_until
 
+_numbers = itertools.count(1)
 BERTH_FCGI = str(BUILD / "berth-fcgi")
 
 
@@ -86,7 +88,7 @@ def serve(parts):
 
     def start(**more):
         env = {**hooks.env, **more.pop("env", {})}
-        made.append(Responder(folder, env, name=f"s{len(os.listdir(folder))}", **more))
+        made.append(Responder(folder, env, name=more.pop("name", None) or f"s{next(_numbers)}", **more))
         responder = made[-1]
         wait_until(lambda: fastcgi.ask(responder.socket, "GET", "/readyz")[0] == 200, what="readiness")
         return responder
@@ -112,10 +114,9 @@ def test_a_stale_socket_is_replaced(parts, serve):
     responder.popen.wait()
     assert responder.socket.exists() and not is_answered(responder.socket)
 
-    again = serve(more=["--socket", str(responder.socket)])
+    serve(name=responder.socket.stem)
 
     assert fastcgi.ask(responder.socket, "GET", "/healthz")[0] == 200
-    again.socket = responder.socket
 
 
 def test_a_socket_in_use_is_refused(parts, serve):
@@ -310,6 +311,7 @@ def test_garbage_on_the_socket_harms_nobody(serve, app, garbage):
 
 def test_clients_that_leave_before_their_answer_harm_nobody(serve, app):
     responder = serve()
+    assert deliver(responder, app)[0] == 202
     body = encode(push())
     for _ in range(50):
         with fastcgi.Connection(responder.socket) as connection:
@@ -335,6 +337,7 @@ def test_no_thread_ends_when_file_descriptors_run_out(serve, app):
     limit = 40
     responder = serve(env={"BERTH_HOOKS_THREADS": "64", "BERTH_DATABASE_CONNECTIONS": "4"},
                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    assert deliver(responder, app)[0] == 202
     threads = len(os.listdir(f"/proc/{responder.pid}/task"))
     greedy = [fastcgi.Connection(responder.socket) for _ in range(limit + 20)]
 
@@ -384,7 +387,8 @@ def test_lighttpd_starts_it_by_bin_path(parts, app, tmp_path):
         wait_until(lambda: poster.ask("GET", "/readyz").status == 200, what="readiness")
         assert poster.deliver(app, SECRET, push()).status == 202
         sockets = list(folder.glob("hooks.sock*"))
-        assert [stat.S_IMODE(path.stat().st_mode) & 0o007 for path in sockets] == [0]
+        # To connect is to write.
+        assert [stat.S_IMODE(path.stat().st_mode) & 0o002 for path in sockets] == [0]
     assert lighttpd.end() == 0
     wait_until(lambda: not any(is_answered(path) for path in sockets), 5, "the responder's end with lighttpd's")
     shutil.rmtree(folder)

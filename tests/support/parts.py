@@ -194,7 +194,7 @@ class Responder(Process):
         self.socket = pathlib.Path(folder) / f"{name}.sock"
         command = [*wrap, str(build / "berth-fcgi"), application, "--socket", str(self.socket), *more]
         super().__init__(command, pathlib.Path(folder) / f"{name}.log", env, **popen)
-        self.wait_for(lambda: '"ready"' in self.log() or "event=ready" in self.log() or is_answered(self.socket), f"{name} at its socket")
+        self.wait_for(lambda: is_answered(self.socket), f"{name} at its socket")
 
     def memory_kib(self):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():

@@ -1,0 +1,438 @@
+/* The step rollout: what is live only when ECS says so of our own task definition, and why it isn't when it isn't. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/db/step_harness.h"
+
+#define DEFINITION_1 "arn:aws:ecs:eu-central-1:123456789012:task-definition/berth-shop:1"
+#define DEFINITION_2 "arn:aws:ecs:eu-central-1:123456789012:task-definition/berth-shop:2"
+#define SERVICE "arn:aws:ecs:eu-central-1:123456789012:service/berth/berth-shop"
+#define GROUP "arn:aws:elasticloadbalancing:eu-central-1:123456789012:targetgroup/berth-shop-1/1111111111111111"
+#define TASK "arn:aws:ecs:eu-central-1:123456789012:task/berth/0123456789abcdef0123456789abcdef"
+
+#define DEPLOYMENT(id, status, definition, state)                                                                      \
+    "{\"id\":\"" id "\",\"status\":\"" status "\",\"taskDefinition\":\"" definition "\",\"rolloutState\":\"" state     \
+    "\",\"rolloutStateReason\":\"ECS says so\"}"
+#define SERVICES(deployments) "{\"services\":[{\"status\":\"ACTIVE\",\"deployments\":[" deployments "]}]}"
+
+static const char registered[] = "{\"taskDefinition\":{\"taskDefinitionArn\":\"" DEFINITION_2 "\"}}";
+static const char deployed[] = "{\"service\":{\"serviceArn\":\"" SERVICE "\",\"deployments\":["
+    DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/1", "ACTIVE", DEFINITION_1, "COMPLETED") "]}}";
+static const char rolling[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "IN_PROGRESS"));
+static const char completed[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "COMPLETED"));
+static const char rolled_back[] = SERVICES(DEPLOYMENT("ecs-svc/3", "PRIMARY", DEFINITION_1, "COMPLETED"));
+static const char going_back[] = SERVICES(DEPLOYMENT("ecs-svc/3", "PRIMARY", DEFINITION_1, "IN_PROGRESS") ","
+                                          DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "FAILED"));
+static const char given_up[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "FAILED"));
+static const char breaker_history[] = "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"statusReason\":"
+    "\"Service deployment rolled back because the circuit breaker threshold was exceeded.\"}]}";
+static const char stopped_tasks[] = "{\"taskArns\":[\"" TASK "\"]}";
+static const char crashed_task[] = "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_2 "\","
+    "\"stopCode\":\"EssentialContainerExited\",\"stoppedReason\":\"Essential container in task exited\","
+    "\"containers\":[{\"name\":\"app\",\"exitCode\":3}]}]}";
+static const char task_of_another_release[] = "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_1 "\","
+    "\"stopCode\":\"EssentialContainerExited\",\"stoppedReason\":\"Essential container in task exited\","
+    "\"containers\":[{\"name\":\"app\",\"exitCode\":1}]}]}";
+static const char last_words[] = "{\"events\":[{\"timestamp\":1,\"message\":\"listening\"},"
+    "{\"timestamp\":2,\"message\":\"panic: DATABASE_URL is not set\"}]}";
+
+static int run_rollout(struct step_harness *h, enum step_answer *answer, struct err *e)
+{
+    *e = (struct err){ 0 };
+    *answer = STEP_DONE;
+    return rollout_ensure(&h->run, answer, e);
+}
+
+/* The release has its image; roles and target group are old enough. */
+static void open_built(struct step_harness *h)
+{
+    step_open(h);
+    step_sql(h, "UPDATE berth.releases SET step = 'rollout', image_digest = '" STEP_DIGEST "';"
+                "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash, recorded_at) VALUES"
+                " ('shop', 'task_role', 'berth-shop-task', 'arn:role', 'x', now() - interval '1 hour'),"
+                " ('shop', 'target_group', 'berth-shop-1', '" GROUP "', 'x', now())");
+    step_reload(h, 1);
+}
+
+/* The same, and the service is on it. */
+static void open_rolling(struct step_harness *h)
+{
+    open_built(h);
+    step_sql(h, "UPDATE berth.releases SET task_definition_arn = '" DEFINITION_2 "', ecs_deployment_id = 'ecs-svc/2'");
+    step_reload(h, 1);
+}
+
+/* An earlier release, v0's stand-in, is live on the first task definition. */
+static void make_live(struct step_harness *h)
+{
+    step_sql(h, "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
+                " VALUES ('shop', 7, 'push', 'live', repeat('b', 40), now());"
+                "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)"
+                " VALUES ('shop', 7, repeat('b', 40), '" STEP_DIGEST "', '" DEFINITION_1 "', 'shop.apps.example.test')");
+}
+
+static void expect_crash(struct step_harness *h)
+{
+    step_expect(h, "ListTasks", "\"desiredStatus\":\"STOPPED\"", stopped_tasks);
+    step_expect(h, "DescribeTasks", TASK, crashed_task);
+    step_expect(h, "GetLogEvents", "app/app/0123456789abcdef0123456789abcdef", last_words);
+}
+
+static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    make_live(&h);
+    step_expect(&h, "DescribeServices", "berth-shop", going_back);
+    step_expect(&h, "ListServiceDeployments", "\"after\":", breaker_history);
+    expect_crash(&h);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_string_equal(e.message, "The rollout stopped: the app ended by itself with exit code 3, saying: panic: DATABASE_URL is not set");
+    assert_non_null(strstr(e.hint, "v7 is still live"));
+    step_close(&h);
+}
+
+static void absence_of_our_deployment_is_not_success(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    make_live(&h);
+    step_expect(&h, "DescribeServices", NULL, rolled_back);
+    step_expect(&h, "ListServiceDeployments", NULL, breaker_history);
+    step_expect(&h, "ListTasks", NULL, "{\"taskArns\":[]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "circuit breaker threshold was exceeded"));
+    step_close(&h);
+}
+
+static void a_first_release_that_fails_is_scaled_to_nothing(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, given_up);
+    expect_crash(&h);
+    step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_false(step_asked(&h, 4, "taskDefinition"));
+    assert_non_null(strstr(e.hint, "Nothing of this app is live yet"));
+    step_close(&h);
+}
+
+static void a_lost_scale_down_is_asked_for_again_before_the_release_ends(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    for (int i = 0; i < 2; i++) {
+        step_expect(&h, "DescribeServices", NULL, given_up);
+        expect_crash(&h);
+        if (i == 0)
+            step_lose(&h, "UpdateService", "\"desiredCount\":0");
+        else
+            step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
+    }
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+    step_close(&h);
+}
+
+static void a_rollout_that_never_ends_is_taken_back_to_what_was_live(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    make_live(&h);
+    step_sql(&h, "UPDATE berth.releases SET step_started_at = now() - interval '16 minutes' WHERE number = 1");
+    step_reload(&h, 1);
+    step_expect(&h, "DescribeServices", NULL, rolling);
+    step_expect(&h, "ListTasks", NULL, stopped_tasks);
+    step_expect(&h, "DescribeTasks", NULL, task_of_another_release);
+    step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_1 "\"", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "not steady after 15 minutes"));
+    step_close(&h);
+}
+
+static void somebody_elses_deployment_over_ours_is_told(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, rolled_back);
+    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[{\"status\":\"SUCCESSFUL\"},{\"status\":\"STOPPED\"}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "somebody else deployed " DEFINITION_1));
+    step_close(&h);
+}
+
+static void a_service_that_is_gone_is_told(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, "{\"services\":[],\"failures\":[{\"reason\":\"MISSING\"}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "ECS service berth-shop is gone"));
+    step_close(&h);
+}
+
+static void a_service_that_is_not_ours_is_refused(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_refuse(&h, "CreateService", NULL, "InvalidParameterException", "Creation of service was not idempotent.");
+    step_expect(&h, "DescribeServices", "\"include\":[\"TAGS\"]", "{\"services\":[{\"status\":\"ACTIVE\",\"tags\":[]}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "ECS service berth-shop exists, but it is not tagged"));
+    step_close(&h);
+}
+
+static void a_service_of_ours_that_was_not_recorded_is_updated(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_refuse(&h, "CreateService", NULL, "InvalidParameterException", "Creation of service was not idempotent.");
+    step_expect(&h, "DescribeServices", NULL,
+                "{\"services\":[{\"status\":\"ACTIVE\",\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"}]}]}");
+    step_expect(&h, "UpdateService", "networkConfiguration", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    step_close(&h);
+}
+
+static void a_lost_registration_is_found_by_its_release_tag(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_lose(&h, "RegisterTaskDefinition", NULL);
+    step_expect(&h, "ListTaskDefinitions", "\"sort\":\"DESC\"", "{\"taskDefinitionArns\":[\"" DEFINITION_2 "\",\"" DEFINITION_1 "\"]}");
+    step_expect(&h, "DescribeTaskDefinition", DEFINITION_2,
+                "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"1\"}]}");
+    step_expect(&h, "DescribeTaskDefinition", DEFINITION_1,
+                "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"0\"}]}");
+    step_expect(&h, "CreateService", DEFINITION_2, deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void a_service_deleted_by_hand_is_made_again(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_sql(&h, "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'service', 'berth-shop', '" SERVICE "', 'x')");
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_refuse(&h, "UpdateService", NULL, "ServiceNotFoundException", "Service not found.");
+    step_expect(&h, "CreateService", "\"clientToken\":\"berth-shop-v1\"", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void young_roles_are_waited_for(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    h.settings.role_settle_s = 10;
+    step_sql(&h, "UPDATE berth.resources SET recorded_at = now() - interval '5 seconds' WHERE kind = 'task_role'");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    assert_int_equal(fake_count(h.fake), 0);
+    step_close(&h);
+}
+
+static void a_missing_service_linked_role_is_waited_for(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_refuse(&h, "CreateService", NULL, "InvalidParameterException",
+                "Unable to assume the service linked role. Please verify that the ECS service linked role exists.");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_close(&h);
+}
+
+static void a_first_rollout_registers_and_creates(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", "berth/shop@" STEP_DIGEST, registered);
+    step_expect(&h, "CreateService", GROUP, deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    assert_true(step_asked(&h, 0, "{\"name\":\"PORT\",\"value\":\"8080\"}"));
+    assert_true(step_asked(&h, 0, "{\"key\":\"berth:release\",\"value\":\"1\"}"));
+    assert_true(step_asked(&h, 1, "\"thresholdConfiguration\":{\"type\":\"COUNT\",\"value\":3}"));
+    assert_true(step_asked(&h, 1, "\"resetOnHealthyTask\":false"));
+    assert_true(step_asked(&h, 1, "\"subnets\":[\"subnet-a\",\"subnet-b\"],\"securityGroups\":[\"sg-1\"],\"assignPublicIp\":\"ENABLED\""));
+    assert_true(step_holds(&h, "(SELECT ecs_deployment_id = 'ecs-svc/2' FROM berth.releases)"));
+    step_close(&h);
+}
+
+static void a_next_release_changes_the_task_definition_alone(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_expect(&h, "CreateService", NULL, deployed);
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_sql(&h, "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL"); /* as the next one begins */
+    step_reload(&h, 1);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_2 "\",\"desiredCount\":1}", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void another_port_reaches_the_service(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_expect(&h, "CreateService", "\"containerPort\":8080", deployed);
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_sql(&h, "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL; UPDATE berth.apps SET port = 3000");
+    step_reload(&h, 1);
+    step_expect(&h, "RegisterTaskDefinition", "\"containerPort\":3000", registered);
+    step_expect(&h, "UpdateService", "\"containerPort\":3000", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void a_rollout_under_way_is_one_call_a_look(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", "berth-shop", rolling);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    step_close(&h);
+}
+
+static void a_completed_rollout_of_ours_is_done(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, completed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_DONE);
+    step_close(&h);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_rolled_back_release_fails_with_the_apps_last_words),
+        cmocka_unit_test(absence_of_our_deployment_is_not_success),
+        cmocka_unit_test(a_first_release_that_fails_is_scaled_to_nothing),
+        cmocka_unit_test(a_lost_scale_down_is_asked_for_again_before_the_release_ends),
+        cmocka_unit_test(a_rollout_that_never_ends_is_taken_back_to_what_was_live),
+        cmocka_unit_test(somebody_elses_deployment_over_ours_is_told),
+        cmocka_unit_test(a_service_that_is_gone_is_told),
+        cmocka_unit_test(a_service_that_is_not_ours_is_refused),
+        cmocka_unit_test(a_service_of_ours_that_was_not_recorded_is_updated),
+        cmocka_unit_test(a_lost_registration_is_found_by_its_release_tag),
+        cmocka_unit_test(a_service_deleted_by_hand_is_made_again),
+        cmocka_unit_test(young_roles_are_waited_for),
+        cmocka_unit_test(a_missing_service_linked_role_is_waited_for),
+        cmocka_unit_test(a_first_rollout_registers_and_creates),
+        cmocka_unit_test(a_next_release_changes_the_task_definition_alone),
+        cmocka_unit_test(another_port_reaches_the_service),
+        cmocka_unit_test(a_rollout_under_way_is_one_call_a_look),
+        cmocka_unit_test(a_completed_rollout_of_ours_is_done),
+    };
+    (void)argc;
+
+    harness_server(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
