@@ -8,7 +8,7 @@
 #include "core/tenant/app.h"
 #include "fcgi/application.h"
 
-enum { ADMIN_TAKE_TIMEOUT_MS = 3000 };
+enum { ADMIN_TAKE_TIMEOUT_MS = 3000, ADMIN_STATEMENT_TIMEOUT_MS = 10000 };
 
 static const char *const page_files[PAGE_COUNT] = {
     [PAGE_OVERVIEW] = "overview.html",
@@ -17,49 +17,20 @@ static const char *const page_files[PAGE_COUNT] = {
     [PAGE_MESSAGE] = "message.html",
 };
 
-struct mark mark_of(const char *state, const char *kind, int number, int live)
-{
-    if (number == live)
-        return (struct mark){ "mark live", "live" };
-    if (!strcmp(state, "live"))
-        return strcmp(kind, "rollback") ? (struct mark){ "mark was-live", "went live" }
-                                        : (struct mark){ "mark rollback", "rollback" };
-    if (!strcmp(state, "failed"))
-        return (struct mark){ "mark failed", "failed" };
-    if (!strcmp(state, "running"))
-        return (struct mark){ "mark moving", "moving" };
-    if (!strcmp(state, "queued"))
-        return (struct mark){ "mark queued", "queued" };
-    return (struct mark){ "mark dropped", state };
-}
-
-const char *moving_word(const char *step)
-{
-    static const char *const words[][2] = { { "source", "Storing the source" }, { "identity", "Preparing" },
-                                            { "build", "Building" },            { "route", "Routing" },
-                                            { "rollout", "Rolling out" },       { "live", "Going live" } };
-
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strcmp(words[i][0], step))
-            return words[i][1];
-    return step;
-}
-
 /* ---- Answers ---- */
 
 static void set_headers(struct response *response)
 {
     response->content_type = "text/html; charset=utf-8";
     response_header(response, "Content-Security-Policy",
-                    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; "
-                    "base-uri 'none'; frame-ancestors 'none'");
+                    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+                    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
     response_header(response, "X-Content-Type-Options", "nosniff");
     response_header(response, "Referrer-Policy", "no-referrer");
     response_header(response, "Cache-Control", "no-store");
 }
 
-/* The page's own frame: who is signed in, and berth's version. */
-static void add_frame(json_object *model, const struct request *request)
+void admin_add_frame(json_object *model, const struct request *request)
 {
     json_put(model, "user", json_text(request->remote_user ? request->remote_user : "nobody"));
     json_put(model, "version", json_text(BERTH_VERSION));
@@ -68,7 +39,7 @@ static void add_frame(json_object *model, const struct request *request)
 static int render(struct admin *admin, enum admin_page page, json_object *model, struct request *request,
                   struct response *response, struct err *e)
 {
-    add_frame(model, request);
+    admin_add_frame(model, request);
     response->body.max = VIEW_OUT_MAX;
     if (view_render(admin->views[page], model, &response->body, NULL, e)) {
         buf_clear(&response->body);
@@ -86,7 +57,7 @@ static void refuse(void *context, struct request *request, struct response *resp
 
     response->status = status;
     if (render(context, PAGE_MESSAGE, model, request, response, &e))
-        response_error(response, status, "error", message, NULL);
+        response_error(response, status, "page_failed", message, NULL);
 }
 
 static bool is_operator(const struct admin *admin, const char *user)
@@ -147,7 +118,7 @@ static void handle_release(void *context, struct request *request, struct respon
 
 static bool valid_app(const char *text)
 {
-    struct err e;
+    struct err e = { 0 };
 
     return app_check_name(text, &e) == 0;
 }
@@ -159,12 +130,29 @@ static bool valid_release(const char *text)
     return text_parse_int(text, 1, INT32_MAX, &number);
 }
 
-static const struct route admin_routes[] = {
-    { "GET", "/", handle_overview, { { "after", FIELD_IN_QUERY, valid_app } } },
+static bool valid_condition(const char *text)
+{
+    enum app_condition condition;
+
+    return app_condition_parse(text, &condition);
+}
+
+static bool valid_cursor(const char *text)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct summary_page page = { 0 };
+
+    return overview_cursor_parse(text, mem, &page);
+}
+
+const struct route admin_routes[] = {
+    { "GET", "/", handle_overview,
+      { { "after", FIELD_IN_QUERY, valid_cursor }, { "only", FIELD_IN_QUERY, valid_condition } } },
     { "GET", "/apps/{app}", handle_app, { { "app", FIELD_IN_PATH, valid_app } } },
     { "GET", "/apps/{app}/releases/{release}", handle_release,
       { { "app", FIELD_IN_PATH, valid_app }, { "release", FIELD_IN_PATH, valid_release } } },
 };
+const size_t admin_route_count = sizeof admin_routes / sizeof *admin_routes;
 
 static void admin_close(void *context)
 {
@@ -191,7 +179,8 @@ int admin_open(const struct settings *settings, struct application *out, struct 
 {
     struct db_pool_options options = { .conninfo = settings->database_admin, .name = "admin",
                                        .size = (int)settings->database_connections,
-                                       .take_timeout_ms = ADMIN_TAKE_TIMEOUT_MS };
+                                       .take_timeout_ms = ADMIN_TAKE_TIMEOUT_MS,
+                                       .statement_timeout_ms = ADMIN_STATEMENT_TIMEOUT_MS };
     struct admin *admin = calloc(1, sizeof *admin);
 
     if (!admin)
@@ -203,7 +192,7 @@ int admin_open(const struct settings *settings, struct application *out, struct 
         return e->code;
     }
     *out = (struct application){ .name = "admin", .routes = admin_routes,
-                                 .route_count = sizeof admin_routes / sizeof *admin_routes, .context = admin,
+                                 .route_count = admin_route_count, .context = admin,
                                  .refuse = refuse, .close = admin_close };
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "core/db/db.h"
 #include "core/deploy/release.h"
 #include "core/deploy/settings.h"
+#include "core/deploy/summary.h"
 #include "fcgi/router.h"
 #include "fcgi/view.h"
 
@@ -23,17 +24,18 @@ struct admin {
     const struct clock *clock;
 };
 
-/* What a page's file gives: reads rows, fills *model. */
+/* What a page's file gives: reads rows, fills *model. Texts may be NULL in the database; the model has a member for each binding all the same. */
 typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e);
 admin_model overview_model, app_model, release_model;
 
-/* The mark that goes with a release: its class in the stylesheet and its word. live: the release that is live now. */
-struct mark {
-    const char *class_name, *word;
-};
-struct mark mark_of(const char *state, const char *kind, int number, int live);
+/* The table, for tests. */
+extern const struct route admin_routes[];
+extern const size_t admin_route_count;
 
-/* The word for a release that moves: "Building", "Rolling out". */
-const char *moving_word(const char *step);
+/* What every page has besides its model: who is signed in, berth's version. */
+void admin_add_frame(json_object *model, const struct request *request);
+
+/* "failed.1700000000000000.shop", as the overview's links carry it: where its next page begins. */
+bool overview_cursor_parse(const char *text, struct arena *mem, struct summary_page *out);
 
 #endif

@@ -1,5 +1,6 @@
 #include "fcgi/view.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -7,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fcgi/html.h"
 
 struct view {
     xmlDoc *doc;
@@ -18,7 +21,9 @@ struct rendering {
     const struct view *view;
     const json_object *root;
     const json_object *scope;
+    const char *scope_path; /* of scope in root, as note_used tells it */
     json_object *used;
+    struct arena *mem;
     struct buf *out;
 };
 
@@ -26,7 +31,16 @@ struct rendering {
 
 static const char *const void_elements[] = { "area",  "base", "br",   "col",   "embed",  "hr",    "img", "input",
                                              "link", "meta", "source", "track", "wbr", NULL };
-static const char *const url_attributes[] = { "href", "src", "action", "formaction", "cite", "poster", NULL };
+/* They hold something else than escaped text, load something, or change what addresses mean. */
+static const char *const refused_elements[] = { "style",    "base",     "iframe",    "frame", "object",   "embed", "applet", "xmp",
+                                                "noembed",  "noframes", "plaintext", "svg",   "math",     "noscript", NULL };
+static const char *const url_attributes[] = { "href", "src", "action", "formaction", "cite", NULL };
+static const char *const bindings[] = { "data-text", "data-if", "data-unless", "data-each", NULL };
+/* What data may set; "aria-..." besides. */
+static const char *const bindable_attributes[] = { "href",     "src",      "action",  "formaction", "cite",   "title",    "class",
+                                                   "id",       "for",      "name",    "value",      "checked", "selected", "disabled",
+                                                   "hidden",   "datetime", "alt",     "lang",       "min",    "max",      "low",
+                                                   "high",     "optimum",  "open",    "required",   NULL };
 
 static const char *text_of(const xmlChar *text)
 {
@@ -46,59 +60,29 @@ static bool starts(const char *text, const char *prefix)
     return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* ---- Escaping ---- */
-
-/* Text and attribute values alike: what could end either is written as a reference, what HTML does not allow as U+FFFD. */
-static void write_escaped(struct buf *out, const char *text)
-{
-    for (const char *c = text; *c; c++) {
-        switch (*c) {
-        case '&':
-            buf_add_text(out, "&amp;");
-            break;
-        case '<':
-            buf_add_text(out, "&lt;");
-            break;
-        case '>':
-            buf_add_text(out, "&gt;");
-            break;
-        case '"':
-            buf_add_text(out, "&quot;");
-            break;
-        default:
-            if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
-                buf_add_text(out, "\xef\xbf\xbd");
-            else
-                buf_add_char(out, *c);
-        }
-    }
-}
-
-/* Browsers skip spaces and controls before and inside a scheme, so any such byte before the colon is a refusal. */
-static bool is_safe_url(const char *url)
-{
-    const char *end = url + strcspn(url, ":/?#");
-
-    if (url[0] == '/' && (url[1] == '/' || url[1] == '\\'))
-        return false;
-    for (const char *c = url; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == '\\')
-            return false;
-    if (*url == ' ')
-        return false;
-    return *end != ':' || starts(url, "https:") || starts(url, "http:") || starts(url, "mailto:");
-}
-
 static void write_attribute(struct buf *out, const char *name, const char *value)
 {
     buf_add_char(out, ' ');
     buf_add_text(out, name);
     buf_add_text(out, "=\"");
-    write_escaped(out, is_in(name, url_attributes) && !is_safe_url(value) ? "#" : value);
+    html_escape(out, is_in(name, url_attributes) && !html_is_safe_url(value) ? "#" : value);
     buf_add_char(out, '"');
 }
 
 /* ---- Looking up ---- */
+
+/* Tells a test that the pointer was asked for: its items' places as stars, "/apps/X/url" with a star for X. */
+static void note_used(const struct rendering *r, const char *name)
+{
+    if (!r->used)
+        return;
+    if (*name == '/')
+        json_put(r->used, name, json_number(1));
+    else if (!strcmp(name, "."))
+        json_put(r->used, r->scope_path, json_number(1));
+    else
+        json_put(r->used, arena_printf(r->mem, "%s/%s", r->scope_path, name), json_number(1));
+}
 
 static int look_up(const struct rendering *r, const char *name, json_object **out, struct err *e)
 {
@@ -109,9 +93,8 @@ static int look_up(const struct rendering *r, const char *name, json_object **ou
         return err_set(e, ERR_INTERNAL, "%s: the binding \"%.40s...\" is too long", r->view->path, name);
     *out = strcmp(name, ".") ? json_at(from, pointer) : json_at(from, "");
     if (!*out)
-        return err_set(e, ERR_INTERNAL, "%s: the model has nothing for \"%s\"", r->view->path, name);
-    if (r->used)
-        json_put(r->used, name, json_number(1));
+        return err_set(e, ERR_INTERNAL, "%s: the model has nothing for \"%s\" in \"%s\"", r->view->path, name, r->scope_path);
+    note_used(r, name);
     return 0;
 }
 
@@ -150,33 +133,31 @@ static int write_children(const struct rendering *r, const xmlNode *node, struct
 
 static int write_binding_text(const struct rendering *r, const char *name, struct err *e)
 {
-    AUTO_ARENA struct arena *mem = arena_new();
     json_object *value = NULL;
 
     if (look_up(r, name, &value, e))
         return e->code;
-    const char *text = shown(value, mem);
+    const char *text = shown(value, r->mem);
     if (!text)
         return err_set(e, ERR_INTERNAL, "%s: \"%s\" is neither text nor number", r->view->path, name);
-    write_escaped(r->out, text);
+    html_escape(r->out, text);
     return 0;
 }
 
 static int write_bound_attribute(const struct rendering *r, const char *attribute, const char *name, struct err *e)
 {
-    AUTO_ARENA struct arena *mem = arena_new();
     json_object *value = NULL;
 
     if (look_up(r, name, &value, e))
         return e->code;
     if (json_is_bool(value)) {
-        if (is_true(value, mem)) {
+        if (is_true(value, r->mem)) {
             buf_add_char(r->out, ' ');
             buf_add_text(r->out, attribute);
         }
         return 0;
     }
-    const char *text = shown(value, mem);
+    const char *text = shown(value, r->mem);
     if (!text)
         return err_set(e, ERR_INTERNAL, "%s: \"%s\" can't be an attribute", r->view->path, name);
     write_attribute(r->out, attribute, text);
@@ -207,8 +188,6 @@ static const char *binding(const xmlNode *node, const char *name)
 
 static int write_attributes(const struct rendering *r, const xmlNode *node, struct err *e)
 {
-    static const char *const bindings[] = { "data-text", "data-if", "data-unless", "data-each", "xmlns", NULL };
-
     for (const xmlAttr *a = node->properties; a; a = a->next) {
         const char *name = text_of(a->name);
         if (starts(name, ATTRIBUTE_BINDING)) {
@@ -243,7 +222,6 @@ static int write_element(const struct rendering *r, const xmlNode *node, struct 
 
 static int is_kept(const struct rendering *r, const xmlNode *node, bool *kept, struct err *e)
 {
-    AUTO_ARENA struct arena *mem = arena_new();
     const char *wanted = binding(node, "data-if");
     const char *unwanted = binding(node, "data-unless");
     json_object *value = NULL;
@@ -251,11 +229,11 @@ static int is_kept(const struct rendering *r, const xmlNode *node, bool *kept, s
     *kept = true;
     if (wanted && look_up(r, wanted, &value, e))
         return e->code;
-    if (wanted && !is_true(value, mem))
+    if (wanted && !is_true(value, r->mem))
         *kept = false;
     if (unwanted && look_up(r, unwanted, &value, e))
         return e->code;
-    if (unwanted && is_true(value, mem))
+    if (unwanted && is_true(value, r->mem))
         *kept = false;
     return 0;
 }
@@ -274,6 +252,7 @@ static int write_each(const struct rendering *r, const xmlNode *node, const char
     struct rendering inner = *r;
     json_object *list = NULL;
 
+    inner.scope_path = arena_printf(r->mem, "%s/%s/*", *name == '/' ? "" : r->scope_path, *name == '/' ? name + 1 : name);
     if (look_up(r, name, &list, e))
         return e->code;
     if (!json_is_array(list))
@@ -289,7 +268,7 @@ static int write_each(const struct rendering *r, const xmlNode *node, const char
 static int write_node(const struct rendering *r, const xmlNode *node, struct err *e)
 {
     if (node->type == XML_TEXT_NODE)
-        write_escaped(r->out, text_of(node->content));
+        html_escape(r->out, text_of(node->content));
     if (node->type != XML_ELEMENT_NODE)
         return 0;
     const char *each = binding(node, "data-each");
@@ -298,7 +277,8 @@ static int write_node(const struct rendering *r, const xmlNode *node, struct err
 
 int view_render(const struct view *view, const json_object *model, struct buf *out, json_object *used, struct err *e)
 {
-    struct rendering r = { .view = view, .root = model, .scope = model, .used = used, .out = out };
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct rendering r = { .view = view, .root = model, .scope = model, .scope_path = "", .used = used, .mem = mem, .out = out };
 
     buf_add_text(out, "<!DOCTYPE html>\n");
     if (write_node(&r, xmlDocGetRootElement(view->doc), e))
@@ -311,53 +291,125 @@ int view_render(const struct view *view, const json_object *model, struct buf *o
 
 /* ---- Loading ---- */
 
-static int check_attributes(const char *path, const xmlNode *node, struct err *e)
+/* The page's author is told where. */
+static int refuse(const struct view *view, const xmlNode *node, struct err *e, const char *why, const char *name)
 {
-    bool closed = !strcmp(text_of(node->name), "script") || !strcmp(text_of(node->name), "style");
+    err_set(e, ERR_INVALID, "%s:%ld: <%s>: ", view->path, xmlGetLineNo((xmlNode *)(uintptr_t)node), text_of(node->name));
+    return err_set(e, ERR_INVALID, "%s%s%s%s", e->message, why, *name ? ": " : "", name);
+}
 
-    for (const xmlAttr *a = node->properties; a; a = a->next) {
-        const char *name = text_of(a->name);
-        bool bound = starts(name, ATTRIBUTE_BINDING);
-        const char *target = bound ? name + strlen(ATTRIBUTE_BINDING) : name;
-        if (starts(target, "on") || !strcmp(target, "style") || !strcmp(target, "srcdoc"))
-            return err_set(e, ERR_INVALID, "%s:%ld: the attribute %s is not allowed in a page", path,
-                           xmlGetLineNo((xmlNode *)(uintptr_t)node), name);
-        if (closed && starts(name, "data-"))
-            return err_set(e, ERR_INVALID, "%s:%ld: no binding in <%s>", path,
-                           xmlGetLineNo((xmlNode *)(uintptr_t)node), text_of(node->name));
-        if (a->children && a->children->next)
-            return err_set(e, ERR_INVALID, "%s: the attribute %s holds an entity", path, name);
-    }
-    if (closed && node->children)
-        return err_set(e, ERR_INVALID, "%s: <%s> has content; put it in a file of its own", path, text_of(node->name));
+static bool is_lower_case(const char *name)
+{
+    return strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(name);
+}
+
+static bool is_binding(const char *name)
+{
+    return starts(name, "data-");
+}
+
+static int check_attribute(const struct view *view, const xmlNode *node, const xmlAttr *a, struct err *e)
+{
+    const char *name = text_of(a->name);
+    bool bound = starts(name, ATTRIBUTE_BINDING);
+    const char *target = bound ? name + strlen(ATTRIBUTE_BINDING) : name;
+
+    if (a->ns || !is_lower_case(name))
+        return refuse(view, node, e, "attributes are in lower case and without a prefix", name);
+    if (starts(target, "on") || !strcmp(target, "style") || !strcmp(target, "srcdoc") || !strcmp(target, "srcset"))
+        return refuse(view, node, e, "this attribute is not allowed in a page", name);
+    if (bound && !is_in(target, bindable_attributes) && !starts(target, "aria-"))
+        return refuse(view, node, e, "data may not set this attribute", target);
+    if (is_binding(name) && !bound && !is_in(name, bindings))
+        return refuse(view, node, e, "there is no such binding", name);
+    if (is_binding(name) && !strcmp(text_of(node->name), "script"))
+        return refuse(view, node, e, "no binding in a script", name);
+    if (is_binding(name) && !*attribute_value(a))
+        return refuse(view, node, e, "the binding names nothing", name);
+    if (a->children && a->children->next)
+        return refuse(view, node, e, "this attribute holds an entity", name);
     return 0;
 }
 
-static int check_node(const char *path, const xmlNode *node, struct err *e)
+static int check_element(const struct view *view, const xmlNode *node, struct err *e)
 {
-    if (node->type == XML_ELEMENT_NODE && check_attributes(path, node, e))
-        return e->code;
-    if (node->type == XML_ENTITY_REF_NODE)
-        return err_set(e, ERR_INVALID, "%s: write the character itself instead of &%s;", path, text_of(node->name));
-    for (const xmlNode *child = node->children; child && node->type == XML_ELEMENT_NODE; child = child->next)
-        if (check_node(path, child, e))
+    const char *name = text_of(node->name);
+    bool is_void = is_in(name, void_elements);
+
+    if ((node->ns && (node->ns->prefix || strcmp(text_of(node->ns->href), "http://www.w3.org/1999/xhtml") != 0)) ||
+        !is_lower_case(name))
+        return refuse(view, node, e, "only HTML's elements, in lower case", "");
+    if (is_in(name, refused_elements))
+        return refuse(view, node, e, "this element is not allowed in a page", "");
+    if (!strcmp(name, "script") && node->children)
+        return refuse(view, node, e, "a script is a file of its own", "");
+    if (is_void && (node->children || binding(node, "data-text")))
+        return refuse(view, node, e, "this element has no content", "");
+    for (const xmlAttr *a = node->properties; a; a = a->next)
+        if (check_attribute(view, node, a, e))
             return e->code;
     return 0;
 }
 
-static int parse(const char *path, xmlDoc **out, struct err *e)
+static int check_node(const struct view *view, const xmlNode *node, struct err *e)
 {
-    xmlParserCtxt *parser = xmlNewParserCtxt();
+    if (node->type != XML_ELEMENT_NODE)
+        return 0;
+    if (check_element(view, node, e))
+        return e->code;
+    for (const xmlNode *child = node->children; child; child = child->next)
+        if (check_node(view, child, e))
+            return e->code;
+    return 0;
+}
 
+/* <!DOCTYPE html> and no more: a DTD could declare entities and attributes that the page doesn't show. */
+static int check_document(const struct view *view, struct err *e)
+{
+    const xmlDtd *type = view->doc->intSubset;
+
+    if (type && (type->children || type->ExternalID || type->SystemID))
+        return err_set(e, ERR_INVALID, "%s: only <!DOCTYPE html> is allowed in a page", view->path);
+    return check_node(view, xmlDocGetRootElement(view->doc), e);
+}
+
+/* By ourselves: libxml2 would take the path for a URL. */
+static int read_file(const char *path, struct buf *out, struct err *e)
+{
+    char piece[4096];
+    size_t got = 1;
+    FILE *file = fopen(path, "re");
+
+    if (!file)
+        return err_set(e, ERR_INVALID, "%s: the page can't be read: %s", path, strerror(errno));
+    out->max = VIEW_PAGE_MAX;
+    while (got > 0) {
+        got = fread(piece, 1, sizeof piece, file);
+        buf_add(out, piece, got);
+    }
+    bool whole = !ferror(file);
+    fclose(file);
+    if (!whole || out->failed)
+        return err_set(e, ERR_INVALID, "%s: the page can't be read, or has more than %d bytes", path, VIEW_PAGE_MAX);
+    return 0;
+}
+
+static int parse(struct view *view, struct err *e)
+{
+    const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NODICT | XML_PARSE_NOCDATA;
+    AUTO_BUF struct buf text = { 0 };
+
+    if (read_file(view->path, &text, e))
+        return e->code;
+    xmlParserCtxt *parser = xmlNewParserCtxt();
     if (!parser)
-        return err_set(e, ERR_NO_MEMORY, "%s: no memory to read it", path);
-    *out = xmlCtxtReadFile(parser, path, "UTF-8",
-                           XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NODICT | XML_PARSE_NOCDATA);
-    if (!*out) {
+        return err_set(e, ERR_NO_MEMORY, "%s: no memory to read it", view->path);
+    view->doc = xmlCtxtReadMemory(parser, buf_text(&text), (int)text.len, NULL, "UTF-8", options);
+    if (!view->doc) {
         const xmlError *why = xmlCtxtGetLastError(parser);
-        err_set(e, ERR_INVALID, "%s:%d: the page can't be read: %s", path, why ? why->line : 0,
+        err_set(e, ERR_INVALID, "%s:%d: the page can't be read: %s", view->path, why ? why->line : 0,
                 why && why->message ? why->message : "unknown");
-        err_hint(e, "a page must be there and be well-formed XML: every element closed, every attribute quoted");
+        err_hint(e, "a page must be well-formed XML: every element closed, every attribute quoted");
     }
     xmlFreeParserCtxt(parser);
     return e->code;
@@ -371,23 +423,16 @@ void view_library_init(void)
 
 int view_load(const char *path, struct view **out, struct err *e)
 {
-    xmlDoc *doc = NULL;
-
-    if (parse(path, &doc, e))
-        return e->code;
-    if (check_node(path, xmlDocGetRootElement(doc), e)) {
-        xmlFreeDoc(doc);
-        return e->code;
-    }
     struct view *view = calloc(1, sizeof *view);
-    if (view)
-        view->path = strdup(path);
-    if (!view || !view->path) {
+
+    if (!view || !(view->path = strdup(path))) {
         free(view);
-        xmlFreeDoc(doc);
         return err_set(e, ERR_NO_MEMORY, "%s: no memory to keep it", path);
     }
-    view->doc = doc;
+    if (parse(view, e) || check_document(view, e)) {
+        view_free(view);
+        return e->code;
+    }
     *out = view;
     return 0;
 }

@@ -8,8 +8,9 @@
  *   data-if="failed"          the element is kept when this is true, a number but 0, a text but "", a list with items, or an object
  *   data-unless="failed"      the opposite
  *   data-each="releases"      the element is written once for each item of the list; the item is the scope inside, this element's other bindings included
- * A binding that the model has no member for is ERR_INTERNAL. A page is refused at load when it binds in script or style, or the attributes style, srcdoc or
- * on*, or holds inline script or style. URL attributes take http, https, mailto and relative references; anything else is written as "#".
+ * A binding that the model has no member for is ERR_INTERNAL. URL attributes take http, https, mailto and references within the site; anything else is
+ * written as "#". Refused at load, with file and line: what isn't HTML in lower case; inline script and style, the attributes style, srcdoc, srcset and
+ * on*; elements that frame, embed or hold raw text; a binding in a script, of an attribute that data has no business with, or of an unknown kind; a DTD.
  */
 #ifndef BERTH_FCGI_VIEW_H
 #define BERTH_FCGI_VIEW_H
@@ -27,8 +28,10 @@ void view_library_init(void);
 int view_load(const char *path, struct view **out, struct err *e);
 void view_free(struct view *view); /* NULL is fine */
 
-/* Safe from any thread at the same time. used (may be NULL): an object that gets a member for each pointer that was looked up; for tests that no
- * data goes unshown. */
+/*
+ * Safe from any thread at the same time. out holds a part of the page after a failure. used (may be NULL): an object that gets a member for each
+ * pointer that was looked up, with a star for the place in a list; for tests that no data goes unshown.
+ */
 int view_render(const struct view *view, const json_object *model, struct buf *out, json_object *used, struct err *e);
 
 #endif

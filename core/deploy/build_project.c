@@ -11,8 +11,6 @@
 
 /* GitHub's archive has one folder at its top, named after repository and commit. */
 static const char into_folder[] = "cd \"$CODEBUILD_SRC_DIR\"/*/";
-static const char look_for_dockerfile[] =
-    "if [ ! -f Dockerfile ]; then echo 'berth: there is no Dockerfile at the top of the repository' >&2; exit 1; fi";
 static const char sign_in[] =
     "aws ecr get-login-password | docker login --username AWS --password-stdin \"${IMAGE_REPOSITORY_URI%%/*}\"";
 static const char build[] =
@@ -22,14 +20,14 @@ static const char build[] =
 static const char push[] = "docker push \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\"";
 /* An image may be known under several names; the digest wanted is the one in the app's own repository. */
 static const char read_digest[] =
-    "export IMAGE_DIGEST=\"$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}'"
-    " \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\" | sed -n \"s|^$IMAGE_REPOSITORY_URI@||p\" | head -n 1)\"";
+    "IMAGE_DIGEST=$(docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}'"
+    " \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\" | sed -n \"s|^$IMAGE_REPOSITORY_URI@||p\" | head -n 1); export IMAGE_DIGEST";
 static const char require_digest[] =
     "if [ -z \"$IMAGE_DIGEST\" ]; then echo 'berth: the pushed image has no digest' >&2; exit 1; fi";
 
 json_object *policy_buildspec(void)
 {
-    json_object *before = json_build("[s, s, s]", into_folder, look_for_dockerfile, sign_in);
+    json_object *before = json_build("[s, s]", into_folder, sign_in);
     json_object *during = json_build("[s, s, s, s, s]", into_folder, build, push, read_digest, require_digest);
 
     return json_build("{s:s, s:{s:s, s:[s]}, s:{s:{s:o}, s:{s:s, s:o}}}", "version", "0.2", "env", "shell", "bash",

@@ -78,8 +78,7 @@ static const char *last_meaningful(const struct log_page *log)
 static bool lacks_dockerfile(const struct log_page *log)
 {
     for (size_t i = 0; i < log->count; i++)
-        if (strstr(log->lines[i].text, "berth: there is no Dockerfile") == log->lines[i].text ||
-            strstr(log->lines[i].text, "failed to read dockerfile: open Dockerfile"))
+        if (strstr(log->lines[i].text, "failed to read dockerfile: open Dockerfile"))
             return true;
     return false;
 }

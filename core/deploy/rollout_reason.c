@@ -57,7 +57,7 @@ static int say_exit(const struct rollout_failure *failure, int64_t exit_code, st
         err_set(e, ERR_INVALID, "The rollout stopped: the app ended by itself with exit code %lld, saying: %.*s",
                 (long long)exit_code, QUOTE_MAX, line);
     else
-        err_set(e, ERR_INVALID, "The rollout stopped: the app ended by itself with exit code %lld and wrote nothing",
+        err_set(e, ERR_INVALID, "The rollout stopped: the app ended by itself with exit code %lld, and its log is empty",
                 (long long)exit_code);
     return advise(failure, e,
                   arena_printf(mem, "Run the image with PORT=%d where you work to see the same, repair it and push again.",

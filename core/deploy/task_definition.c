@@ -95,7 +95,7 @@ static int find(struct step_run *run, const char *family, const char **arn, stru
     *arn = NULL;
     if (aws_call(run->aws, &ECS, "ListTaskDefinitions", ask, &reply, e))
         return e->code;
-    for (size_t i = 0; i < json_length(json_at(reply, "/taskDefinitionArns")); i++) {
+    for (size_t i = 0; i < json_length(json_at(reply, "/taskDefinitionArns")) && !*arn; i++) {
         const char *one = json_find_text(json_item(json_at(reply, "/taskDefinitionArns"), i), "", run->mem);
         bool is_it = false;
         if (one && describe(run, one, &is_it, e))

@@ -96,14 +96,17 @@ static void begin_reply(struct exchange *x, const char *line, size_t len)
     x->status = space ? atoi(space + 1) : 0;
 }
 
-static void keep_header(struct exchange *x, const char *line, size_t len)
+/* False when there are more than allowed. A line without a name is the block's end. */
+static bool keep_header(struct exchange *x, const char *line, size_t len)
 {
     const char *colon = memchr(line, ':', len);
     const char *value, *end = line + len;
     char *name;
 
     if (!colon || colon == line)
-        return;
+        return true;
+    if (x->header_count == HTTP_HEADERS_MAX)
+        return false;
     name = arena_copy_n(x->mem, line, (size_t)(colon - line));
     for (char *c = name; *c; c++)
         if (*c >= 'A' && *c <= 'Z')
@@ -113,24 +116,26 @@ static void keep_header(struct exchange *x, const char *line, size_t len)
     while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' ' || end[-1] == '\t'))
         end--;
     x->headers[x->header_count++] = (struct http_header){ name, arena_copy_n(x->mem, value, (size_t)(end - value)) };
+    return true;
 }
 
 static size_t on_header(char *line, size_t size, size_t count, void *context)
 {
     struct exchange *x = context;
     size_t len = size * count;
+    bool fits;
 
     x->header_bytes += len;
-    if (x->header_count >= HTTP_HEADERS_MAX || x->header_bytes > HTTP_HEADER_BYTES_MAX) {
-        x->failure = err_set(x->e, ERR_QUOTA, "the reply has more than %d headers or %d bytes of them",
-                             HTTP_HEADERS_MAX, HTTP_HEADER_BYTES_MAX);
-        return 0;
-    }
-    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+    fits = x->header_bytes <= HTTP_HEADER_BYTES_MAX;
+    if (fits && len >= 5 && memcmp(line, "HTTP/", 5) == 0)
         begin_reply(x, line, len);
-    else
-        keep_header(x, line, len);
-    return len;
+    else if (fits)
+        fits = keep_header(x, line, len);
+    if (fits)
+        return len;
+    x->failure = err_set(x->e, ERR_QUOTA, "the reply has more than %d headers or %d bytes of them", HTTP_HEADERS_MAX,
+                         HTTP_HEADER_BYTES_MAX);
+    return 0;
 }
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *context)
@@ -267,7 +272,7 @@ static const struct {
     bool own_words;
     const char *hint;
 } results[] = {
-    { CURLE_UNSUPPORTED_PROTOCOL, ERR_INVALID, "CURLE_UNSUPPORTED_PROTOCOL", false, "use an http or https address" },
+    { CURLE_UNSUPPORTED_PROTOCOL, ERR_INVALID, "CURLE_UNSUPPORTED_PROTOCOL", false, "give the http or https address of a web server" },
     { CURLE_URL_MALFORMAT, ERR_INVALID, "CURLE_URL_MALFORMAT", true, "correct the address" },
     { CURLE_COULDNT_RESOLVE_PROXY, ERR_TRANSIENT, "CURLE_COULDNT_RESOLVE_PROXY", true,
       "check https_proxy and no_proxy in the environment" },

@@ -15,7 +15,7 @@ enum {
     HOOK_SECRET_RETRY_MS = 5000, /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
     WAIT_MS = 2000, /* longest wait for another thread's call */
-    WAITERS_MAX = 48 /* threads that wait so at a time: a Secrets Manager that hangs must not hold them all */
+    WAITERS_MAX = 48 /* threads that wait so for one app: a Secrets Manager that hangs must not let one name hold them all */
 };
 
 /* What is known of one app's secrets; under the cache's lock. */
@@ -25,7 +25,9 @@ struct entry {
     struct secret *previous;
     int64_t read_ms;  /* of the last success, monotonic */
     int64_t asked_ms; /* of the last call's end; 0: never asked */
+    int64_t renewed_ms; /* of the last call's end that was made though there was a secret; 0: none was */
     bool asking;
+    int waiters;
     struct err failure; /* of the last call; code 0: it succeeded */
 };
 
@@ -34,7 +36,6 @@ struct hook_secrets {
     const struct clock *clock;
     pthread_mutex_t lock;
     pthread_cond_t answered;
-    int waiters;
     struct arena *names;
     struct entry **entries; /* by app's name */
     size_t count, room;
@@ -179,7 +180,7 @@ static bool is_due(const struct hook_secrets *cache, const struct entry *entry, 
     if (!entry->current)
         return never || now - entry->asked_ms >= HOOK_SECRET_RETRY_MS;
     if (mismatch || now - entry->read_ms >= HOOK_SECRET_TTL_MS)
-        return now - entry->asked_ms >= HOOK_SECRET_REFRESH_MS;
+        return entry->renewed_ms == 0 || now - entry->renewed_ms >= HOOK_SECRET_REFRESH_MS;
     return false;
 }
 
@@ -197,6 +198,7 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
     struct answer answer = { 0 };
     struct err e = { 0 };
 
+    bool renewal = entry->current != NULL;
     entry->asking = true;
     pthread_mutex_unlock(&cache->lock);
     int code = ask_aws(cache, entry->app, &answer, &e);
@@ -204,6 +206,8 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
 
     entry->asking = false;
     entry->asked_ms = clock_monotonic_ms(cache->clock);
+    if (renewal)
+        entry->renewed_ms = entry->asked_ms;
     entry->failure = (struct err){ 0 };
     if (code == 0) {
         entry_set(entry, answer.current, answer.previous);
@@ -218,20 +222,20 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
 }
 
 /* Waits for the call that another thread is making; not for long, and not with many. */
-static void await(struct hook_secrets *cache, const struct entry *entry)
+static void await(struct hook_secrets *cache, struct entry *entry)
 {
     struct timespec until;
 
-    if (cache->waiters >= WAITERS_MAX)
+    if (entry->waiters >= WAITERS_MAX)
         return;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_MS / 1000;
-    cache->waiters++;
+    entry->waiters++;
     while (entry->asking) {
         if (pthread_cond_timedwait(&cache->answered, &cache->lock, &until) == ETIMEDOUT)
             break;
     }
-    cache->waiters--;
+    entry->waiters--;
 }
 
 static int answer_from(const struct entry *entry, struct secret **current, struct secret **previous, struct err *e)

@@ -7,8 +7,11 @@ add_test(NAME build/rooms COMMAND ${CMAKE_COMMAND} -DWORK=${CMAKE_BINARY_DIR}/ro
     -P ${CMAKE_SOURCE_DIR}/script/cmake/rooms_test.cmake)
 set_tests_properties(build/rooms PROPERTIES LABELS build)
 
+# A test that hangs fails, instead of holding up all others; valgrind is some ten times slower.
 set(launcher "")
+set(timeout_s 120)
 if(BERTH_VALGRIND)
+    set(timeout_s 900)
     find_program(VALGRIND valgrind REQUIRED)
     set(launcher ${VALGRIND} --quiet --error-exitcode=1 --leak-check=full --show-leak-kinds=definite,indirect,possible
         --errors-for-leak-kinds=definite --child-silent-after-fork=yes)
@@ -32,7 +35,7 @@ function(berth_test kind file)
     endif()
     target_link_libraries(${name} PRIVATE berth_${room} PkgConfig::CMOCKA)
     add_test(NAME ${kind}/${name} COMMAND ${launcher} $<TARGET_FILE:${name}>)
-    set_tests_properties(${kind}/${name} PROPERTIES LABELS ${kind})
+    set_tests_properties(${kind}/${name} PROPERTIES LABELS ${kind} TIMEOUT ${timeout_s})
 endfunction()
 
 # berth_fuzz(FILE): tests/fuzz/fuzz_<room>_<what>.c, fed tests/fuzz/seeds/fuzz_<room>_<what>/ as a test.

@@ -354,8 +354,11 @@ $$;
 -- Milliseconds until claim would find the next release (0: now); null when nothing waits.
 CREATE FUNCTION berth.next_due_ms() RETURNS bigint
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
-    SELECT greatest(0, ceil(extract(epoch FROM
-               min(greatest(d.run_after, coalesce(d.lease_until, d.run_after))) - now()) * 1000))::bigint
+    -- greatest ignores nulls, so "nothing waits" needs saying.
+    SELECT CASE WHEN count(*) > 0 THEN
+               greatest(0, ceil(extract(epoch FROM
+                   min(greatest(d.run_after, coalesce(d.lease_until, d.run_after))) - now()) * 1000))
+           END::bigint
       FROM releases d
      WHERE d.state IN ('queued', 'running')
        AND (d.state = 'running'

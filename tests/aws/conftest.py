@@ -9,8 +9,7 @@ import zipfile
 
 import pytest
 
-# Last, not first: platform.py here must not hide the standard library's.
-sys.path.append(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from standin import StandIn, wait_until  # noqa: E402
 

@@ -5,22 +5,18 @@
 Signs with the standard environment's credentials. Safe to run again: what is there by its name or tag is used.
 """
 
+import argparse
+import datetime
+import json
 import sys
 
-# platform.py beside this file must not hide the standard library's: the script's own folder is searched last.
-sys.path.append(sys.path.pop(0))
-
-import argparse  # noqa: E402
-import datetime  # noqa: E402
-import json  # noqa: E402
-
-import boto3  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from botocore.exceptions import ClientError  # noqa: E402
-from cryptography import x509  # noqa: E402
-from cryptography.hazmat.primitives import hashes, serialization  # noqa: E402
-from cryptography.hazmat.primitives.asymmetric import ec  # noqa: E402
-from cryptography.x509.oid import NameOID  # noqa: E402
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 NAME = "berth"
 TAG = {"Key": "berth:platform", "Value": NAME}

@@ -3,35 +3,31 @@
     .venv/bin/python tests/aws/server.py --port 0 --ready-file FILE [--seed N] [--speed X]
 """
 
+import argparse
+import logging
+import os
+import signal
 import sys
-
-# platform.py beside this file must not hide the standard library's: the script's own folder is searched last.
-sys.path.append(sys.path.pop(0))
-
-import argparse  # noqa: E402
-import logging  # noqa: E402
-import os  # noqa: E402
-import signal  # noqa: E402
 
 # Read by moto when it is imported: no CORS headers (AWS sends none), and a bucket's region must be given.
 os.environ.setdefault("MOTO_DISABLE_GLOBAL_CORS", "true")
 # boto3 inside moto must never look for credentials outside.
 os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
 
-from moto.core import responses as moto_responses  # noqa: E402
-from moto.core.base_backend import BackendDict  # noqa: E402
-from moto.core.model_instances import reset_model_data  # noqa: E402
-from moto.moto_api._internal import mock_random  # noqa: E402
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app  # noqa: E402
-from waitress.server import create_server  # noqa: E402
+from moto.core import responses as moto_responses
+from moto.core.base_backend import BackendDict
+from moto.core.model_instances import reset_model_data
+from moto.moto_api._internal import mock_random
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from waitress.server import create_server
 
-import codebuild  # noqa: E402
-import ecs  # noqa: E402
-import elbv2  # noqa: E402
-import identity  # noqa: E402
-from control import Control  # noqa: E402
-from overlay import Overlay  # noqa: E402
-from world import World  # noqa: E402
+import codebuild
+import ecs
+import elbv2
+import identity
+from control import Control
+from overlay import Overlay
+from world import World
 
 # Each kept connection of a client may have a request in hand.
 THREADS = 32

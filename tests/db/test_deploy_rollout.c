@@ -260,8 +260,27 @@ static void a_lost_registration_is_found_by_its_release_tag(void **state)
     step_expect(&h, "ListTaskDefinitions", "\"sort\":\"DESC\"", "{\"taskDefinitionArns\":[\"" DEFINITION_2 "\",\"" DEFINITION_1 "\"]}");
     step_expect(&h, "DescribeTaskDefinition", DEFINITION_2,
                 "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"1\"}]}");
+    step_expect(&h, "CreateService", DEFINITION_2, deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void a_task_definition_of_another_release_is_not_taken(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_lose(&h, "RegisterTaskDefinition", NULL);
+    step_expect(&h, "ListTaskDefinitions", NULL, "{\"taskDefinitionArns\":[\"" DEFINITION_1 "\"]}");
     step_expect(&h, "DescribeTaskDefinition", DEFINITION_1,
-                "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"0\"}]}");
+                "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"10\"}]}");
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_expect(&h, "CreateService", DEFINITION_2, deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
@@ -422,6 +441,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_service_that_is_not_ours_is_refused),
         cmocka_unit_test(a_service_of_ours_that_was_not_recorded_is_updated),
         cmocka_unit_test(a_lost_registration_is_found_by_its_release_tag),
+        cmocka_unit_test(a_task_definition_of_another_release_is_not_taken),
         cmocka_unit_test(a_service_deleted_by_hand_is_made_again),
         cmocka_unit_test(young_roles_are_waited_for),
         cmocka_unit_test(a_missing_service_linked_role_is_waited_for),

@@ -47,10 +47,10 @@ def test_64_clients_at_once_are_all_served(hooks):
     def client(number):
         app = apps[number % 8]
         with hooks.poster() as poster:
-            return [poster.deliver(app, SECRET, push(f"acme/{app}", 100 + number % 8)).status for _ in range(10)]
-    statuses = at_once(64, client)
+            return [poster.deliver(app, SECRET, push(f"acme/{app}", 100 + number % 8)) for _ in range(10)]
+    answers = [answer for each in at_once(64, client) for answer in each]
 
-    assert {status for each in statuses for status in each} == {202}
+    assert [answer for answer in answers if answer.status != 202] == []
     for app in apps:
         assert hooks.releases(app) == list(range(1, 81))
 

@@ -17,8 +17,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", TOP / "build")).resolve()
 START_LIMIT_S = 30
 
-# platform.py beside the stand-in must not hide the standard library's.
-sys.path.append(str(TOP / "tests" / "aws"))
+sys.path.insert(0, str(TOP / "tests" / "aws"))
 
 
 def wait_until(question, limit_s=20, what="it"):
@@ -122,7 +121,7 @@ class Postgres:
 
     def pause(self):
         """Stop the server and keep its data; resume brings it back."""
-        self._control("stop", "--mode", "immediate")
+        self._control("stop", "--mode", "fast")
 
     def resume(self):
         home = (self.folder / "home").read_text().strip()

@@ -14,7 +14,7 @@
 enum { CONNECTIONS_MAX = 64, REQUESTS_KEPT = 64, REQUEST_MAX = 64 * 1024, POLL_MS = 20 };
 
 struct server {
-    const struct server_step *steps;
+    struct server_step *steps; /* a copy: a thread may still play one when the test's own are gone */
     size_t step_count;
     int listener;
     char url[64];
@@ -94,15 +94,17 @@ static const struct server_step *take_step(struct server *server, char *request)
     return &server->steps[index < server->step_count ? index : server->step_count - 1];
 }
 
-static void send_all(int fd, const char *bytes, size_t len)
+/* False when the peer has gone. */
+static bool send_all(int fd, const char *bytes, size_t len)
 {
     while (len > 0) {
         ssize_t sent = send(fd, bytes, len, MSG_NOSIGNAL);
         if (sent <= 0)
-            return;
+            return false;
         bytes += sent;
         len -= (size_t)sent;
     }
+    return true;
 }
 
 static void play(struct server *server, int fd, const struct server_step *step)
@@ -115,8 +117,7 @@ static void play(struct server *server, int fd, const struct server_step *step)
         send_all(fd, step->send, strlen(step->send));
     for (size_t left = step->fill; left > 0;) {
         size_t now = left < sizeof piece ? left : sizeof piece;
-        send_all(fd, piece, now);
-        left -= now;
+        left = send_all(fd, piece, now) ? left - now : 0;
     }
     if (step->after == SERVER_RESET)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
@@ -165,9 +166,9 @@ struct server *server_new(const struct server_step *steps, size_t count)
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t len = sizeof address;
 
-    if (!server)
+    if (!server || !(server->steps = calloc(count, sizeof *steps)))
         abort();
-    server->steps = steps;
+    memcpy(server->steps, steps, count * sizeof *steps);
     server->step_count = count;
     pthread_mutex_init(&server->lock, NULL);
     server->listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -188,6 +189,7 @@ void server_free(struct server *server)
     for (size_t i = 0; i < server->connections; i++)
         pthread_join(server->threads[i], NULL);
     close(server->listener);
+    free(server->steps);
     for (size_t i = 0; i < REQUESTS_KEPT; i++)
         free(server->kept[i]);
     pthread_mutex_destroy(&server->lock);

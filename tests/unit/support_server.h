@@ -18,7 +18,7 @@ struct server_step {
 
 struct server;
 
-struct server *server_new(const struct server_step *steps, size_t count); /* steps must outlive it */
+struct server *server_new(const struct server_step *steps, size_t count); /* the texts must outlive it */
 void server_free(struct server *server);
 const char *server_url(const struct server *server); /* "http://127.0.0.1:PORT" */
 size_t server_connections(struct server *server);

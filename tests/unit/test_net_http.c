@@ -232,13 +232,13 @@ static void headers_of_more_bytes_than_allowed_are_refused(void **state)
     assert_int_equal(get(f, "/"), ERR_QUOTA);
 }
 
-static void what_is_no_http_is_transient(void **state)
+static void a_peer_that_speaks_no_http_is_a_wrong_address(void **state)
 {
     static const struct server_step steps[] = { { "SSH-2.0-OpenSSH_9.2\r\n", 0, SERVER_CLOSE } };
     struct fixture *f = *state;
     serve(f, steps, 1);
 
-    assert_int_equal(get(f, "/"), ERR_TRANSIENT);
+    assert_int_equal(get(f, "/"), ERR_INVALID);
 }
 
 static void other_schemes_are_refused(void **state)
@@ -506,7 +506,7 @@ int main(void)
         TEST(a_reply_larger_than_allowed_is_refused),
         TEST(one_header_more_than_allowed_is_refused),
         TEST(headers_of_more_bytes_than_allowed_are_refused),
-        TEST(what_is_no_http_is_transient),
+        TEST(a_peer_that_speaks_no_http_is_a_wrong_address),
         TEST(other_schemes_are_refused),
         TEST(a_line_break_in_a_header_is_refused_and_not_sent),
         TEST(a_password_in_an_address_is_not_shown),
