@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/tenant/app.h"
+#include "core/tenant/names.h"
 #include "fcgi/application.h"
 
 enum { ADMIN_TAKE_TIMEOUT_MS = 3000, ADMIN_STATEMENT_TIMEOUT_MS = 10000 };
@@ -34,6 +35,13 @@ void admin_add_frame(json_object *model, const struct request *request)
 {
     json_put(model, "user", json_text(request->remote_user ? request->remote_user : "nobody"));
     json_put(model, "version", json_text(BERTH_VERSION));
+}
+
+const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem)
+{
+    if (live_host)
+        return live_host;
+    return admin->settings->domain ? name_host(mem, app, admin->settings->domain) : "";
 }
 
 static int render(struct admin *admin, enum admin_page page, json_object *model, struct request *request,
@@ -181,8 +189,13 @@ int admin_open(const struct settings *settings, struct application *out, struct 
                                        .size = (int)settings->database_connections,
                                        .take_timeout_ms = ADMIN_TAKE_TIMEOUT_MS,
                                        .statement_timeout_ms = ADMIN_STATEMENT_TIMEOUT_MS };
-    struct admin *admin = calloc(1, sizeof *admin);
+    struct admin *admin = NULL;
 
+    if (!settings->database_admin) {
+        err_set(e, ERR_INVALID, "no database connection is configured for the login \"admin\"");
+        return err_hint(e, "set admin under [database], or BERTH_DATABASE_ADMIN");
+    }
+    admin = calloc(1, sizeof *admin);
     if (!admin)
         return err_set(e, ERR_NO_MEMORY, "no memory for the admin pages");
     admin->settings = settings;

@@ -35,7 +35,10 @@ extern const size_t admin_route_count;
 /* What every page has besides its model: who is signed in, berth's version. */
 void admin_add_frame(json_object *model, const struct request *request);
 
-/* "failed.1700000000000000.shop", as the overview's links carry it: where its next page begins. */
+/* Where the app answers, or will; "" when no domain is configured yet. live_host may be NULL. */
+const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem);
+
+/* "1.1700000000000000.shop", as the overview's links carry it: rank, microseconds and name of the last row shown. */
 bool overview_cursor_parse(const char *text, struct arena *mem, struct summary_page *out);
 
 #endif

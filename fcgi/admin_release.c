@@ -2,88 +2,85 @@
 
 #include "core/base/text.h"
 #include "fcgi/admin.h"
+#include "fcgi/admin_strip.h"
+#include "fcgi/admin_words.h"
 #include "fcgi/when.h"
 
-/* One of the six steps: done, the one it is in or ended at, or not reached. */
-static json_object *step_of(const struct release *r, enum step_name step)
-{
-    const char *name = step_name_text(step);
+enum { TIME_AT = sizeof "2015-08-30T" - 1, TIME_LEN = sizeof "12:36:00" - 1 };
 
-    if (r->state == RELEASE_LIVE || step < r->step)
-        return json_build("{s:s, s:s, s:s}", "name", name, "mark", "mark done", "word", "done");
-    if (step > r->step || r->state == RELEASE_QUEUED)
-        return json_build("{s:s, s:s, s:s}", "name", name, "mark", "mark none", "word", "not reached");
-    if (r->state == RELEASE_RUNNING)
-        return json_build("{s:s, s:s, s:s}", "name", name, "mark", "mark moving", "word", "under way");
-    return json_build("{s:s, s:s, s:s}", "name", name, "mark", r->state == RELEASE_FAILED ? "mark failed" : "mark dropped", "word",
-                      release_state_name(r->state));
+/* "12:36:00" of "2015-08-30T12:36:00.000Z"; a time of another form (infinity, a year past 9999) as it is. */
+static const char *time_of_day(const char *at, struct arena *mem)
+{
+    return when_parse(at) < 0 ? text_or_empty(at) : arena_copy_n(mem, at + TIME_AT, TIME_LEN);
 }
 
-static json_object *steps_of(const struct release *r)
+static const char *since(int64_t from, const char *at, struct arena *mem)
 {
-    json_object *steps = json_new_array();
+    int64_t then = when_parse(at);
 
-    for (int step = 0; step < STEP_COUNT; step++)
-        json_append(steps, step_of(r, (enum step_name)step));
-    return steps;
+    return from < 0 || then < 0 ? "" : arena_printf(mem, "+%s", when_length(mem, then > from ? then - from : 0));
 }
 
-static const char *event_mark(const char *kind)
-{
-    if (!strcmp(kind, "done"))
-        return "mark done";
-    if (!strcmp(kind, "failed"))
-        return "mark failed";
-    return strcmp(kind, "retry") ? "mark note" : "mark warning";
-}
-
-static json_object *event_rows(const struct release_event *events, size_t count, const char *from, struct arena *mem)
+static json_object *event_rows(const struct release_event *events, size_t count, const char *begin, struct arena *mem)
 {
     json_object *rows = json_new_array();
-    int64_t start = when_parse(from);
+    int64_t from = when_parse(begin);
 
     for (size_t i = 0; i < count; i++) {
-        int64_t at = when_parse(events[i].at);
-        json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "at", events[i].at, "time",
-                                     strlen(events[i].at) > 19 ? arena_copy_n(mem, events[i].at + 11, 8) : events[i].at, "offset",
-                                     arena_printf(mem, "+%s", when_length(mem, at > start ? at - start : 0)), "step",
-                                     events[i].step, "mark", event_mark(events[i].kind), "word", events[i].kind, "message",
-                                     events[i].message));
+        struct mark mark = mark_of_event(events[i].kind);
+        json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "at", text_or_empty(events[i].at), "time",
+                                     time_of_day(events[i].at, mem), "offset", since(from, events[i].at, mem), "step",
+                                     events[i].step, "mark", mark.class_name, "word", mark.word, "message", events[i].message));
     }
     return rows;
 }
 
+/* What a machine made is set in its own type. */
 static json_object *fact_rows(const struct release *r)
 {
     json_object *rows = json_new_array();
-    const char *const facts[][2] = {
-        { "Commit", r->commit_sha },         { "Title", r->commit_title },
-        { "Pushed by", r->pushed_by },       { "Source version", r->source_version },
-        { "Build", r->build_id },            { "Image", r->image_digest },
-        { "Task definition", r->task_definition_arn },
+    const struct {
+        const char *name, *value, *class_name;
+    } facts[] = {
+        { "Commit", r->commit_sha, "made" },
+        { "Title", r->commit_title, "" },
+        { "Pushed by", r->pushed_by, "" },
+        { "Source version", r->source_version, "made" },
+        { "Build", r->build_id, "made" },
+        { "Image", r->image_digest, "made" },
+        { "Task definition", r->task_definition_arn, "made" },
     };
 
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++)
-        if (facts[i][1])
-            json_append(rows, json_build("{s:s, s:s}", "name", facts[i][0], "value", facts[i][1]));
+        if (facts[i].value && *facts[i].value)
+            json_append(rows, json_build("{s:s, s:s, s:s}", "name", facts[i].name, "value", facts[i].value, "class",
+                                         facts[i].class_name));
     return rows;
 }
 
-/* What visitors noticed of a failure. */
-static const char *aftermath(struct arena *mem, const struct deployment *live)
+static const char *after(const struct release *r, struct arena *mem)
 {
-    if (!live->release)
-        return "Nothing is live yet.";
-    return arena_printf(mem, "v%d is still live. Visitors saw nothing.", live->release);
+    int64_t from = when_parse(r->created_at), to = when_parse(r->finished_at);
+
+    return from < 0 || to < from ? "" : arena_printf(mem, ", after %s", when_length(mem, to - from));
 }
 
-static const char *state_word(const struct release *r, const struct deployment *live, struct arena *mem)
+static json_object *model_of(struct admin *admin, const struct release *r, const struct release_event *events, size_t count, int live,
+                             struct arena *mem)
 {
-    if (r->state == RELEASE_FAILED)
-        return arena_printf(mem, "Failed at %s", step_name_text(r->step));
-    if (r->state == RELEASE_RUNNING)
-        return moving_word(step_name_text(r->step));
-    return mark_of(release_state_name(r->state), r->kind, r->number, live->release).word;
+    const char *at = r->finished_at ? r->finished_at : r->created_at;
+    struct mark mark = mark_of(release_state_name(r->state), r->kind, r->number, live);
+    int64_t now = clock_now_ms(admin->clock);
+
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "title",
+                      arena_printf(mem, "%s v%d - berth", r->app, r->number), "app", r->app, "app_url",
+                      arena_printf(mem, "/apps/%s", r->app), "number", arena_printf(mem, "v%d", r->number), "mark", mark.class_name,
+                      "word", release_sentence(r, live, mem), "at", text_or_empty(at), "ago", when_ago(mem, at, now), "after",
+                      after(r, mem), "failed", r->state == RELEASE_FAILED, "moving",
+                      r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED, "error", text_or_empty(r->error), "hint",
+                      text_or_empty(r->hint), "visitors", visitors_see(r, live, mem), "strip",
+                      strip_of(r, events, count, now, mem), "events", event_rows(events, count, r->created_at, mem), "facts",
+                      fact_rows(r), "log_command", r->build_id ? arena_printf(mem, "berth logs %s v%d", r->app, r->number) : "");
 }
 
 int release_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)
@@ -101,15 +98,6 @@ int release_model(struct admin *admin, struct db *db, struct request *request, j
     if (release_get(db, app, (int)number, mem, &r, e) || release_events(db, app, (int)number, mem, &events, &count, e) ||
         deployment_find(db, app, mem, &live, e))
         return e->code;
-    const char *at = r.finished_at ? r.finished_at : r.created_at;
-    struct mark mark = mark_of(release_state_name(r.state), r.kind, r.number, live.release);
-    *model = json_build(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o}", "title",
-        arena_printf(mem, "%s v%d - berth", app, (int)number), "app", app, "app_url",
-        arena_printf(mem, "/apps/%s", app), "number", arena_printf(mem, "v%d", r.number), "mark", mark.class_name, "word",
-        state_word(&r, &live, mem), "at", at, "ago", when_ago(mem, at, clock_now_ms(admin->clock)), "failed",
-        r.state == RELEASE_FAILED, "moving", r.state == RELEASE_RUNNING || r.state == RELEASE_QUEUED, "error",
-        r.error ? r.error : "", "hint", r.hint ? r.hint : "", "aftermath", aftermath(mem, &live), "steps", steps_of(&r),
-        "events", event_rows(events, count, r.created_at, mem), "facts", fact_rows(&r));
+    *model = model_of(admin, &r, events, count, live.release, mem);
     return 0;
 }

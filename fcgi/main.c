@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <unistd.h>
 
@@ -92,14 +93,22 @@ static int read_options(int argc, char **argv, struct options *options, struct e
     return 0;
 }
 
-/* Each thread holds a connection of the web server, each database connection a descriptor; libfcgi can't use those from FD_SETSIZE on. */
+/*
+ * Each thread holds a descriptor even while it waits in accept, and so does each database connection. request_library_init has lowered the limit to what
+ * libfcgi can use.
+ */
 static int check_descriptors(const struct settings *settings, int threads, struct err *e)
 {
-    if (threads + settings->database_connections + DESCRIPTORS_SPARE <= FD_SETSIZE)
+    int64_t needed = threads + settings->database_connections + DESCRIPTORS_SPARE;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return err_set(e, ERR_INTERNAL, "cannot read the limit of open files: %s", strerror(errno));
+    if (needed <= (int64_t)limit.rlim_cur)
         return 0;
-    err_set(e, ERR_INVALID, "%d threads and %lld database connections are more than one process can hold (%d together)", threads,
-            (long long)settings->database_connections, FD_SETSIZE - DESCRIPTORS_SPARE);
-    return err_hint(e, "Lower [hooks] threads, [admin] threads or [database] connections.");
+    err_set(e, ERR_INVALID, "%d threads, %lld database connections and %d to spare are more than the %lld files this process may open", threads,
+            (long long)settings->database_connections, DESCRIPTORS_SPARE, (long long)limit.rlim_cur);
+    return err_hint(e, "Lower [hooks] threads, [admin] threads or [database] connections, or raise the limit of open files up to %d.", FD_SETSIZE);
 }
 
 static int get_socket(const struct options *options, int *fd, struct err *e)

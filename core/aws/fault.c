@@ -147,21 +147,29 @@ static void hint_region(const struct aws_exchange *x, const struct aws_fault *fa
         err_hint(e, "check that AWS_REGION (%s) is the region where it is", x->endpoint.region);
 }
 
+/* "ecs DescribeServices: ClusterNotFoundException: Cluster not found. (HTTP 400, request 01d3ad25-...)" */
+static int say(const struct aws_exchange *x, const struct aws_fault *fault, int status, enum err_code code, struct err *e)
+{
+    const char *words = *fault->message ? fault->message : *fault->code ? "no more was said" : "no reason was given";
+    const char *request_id = *fault->request_id ? fault->request_id : "unknown";
+
+    return err_set(e, code, "%s %s: %s%s%s (HTTP %d, request %s)", x->service->signing_name, x->operation, fault->code,
+                   *fault->code ? ": " : "", words, status, request_id);
+}
+
 int aws_fault_err(const struct aws_exchange *x, const struct aws_fault *fault, int status, struct err *e)
 {
     enum err_code code = user_is_denied(fault) ? ERR_DENIED : aws_classify(fault->code, status);
     const char *hint = aws_code_hint(fault->code);
     char http[32];
 
-    snprintf(http, sizeof http, "HTTP %d", status);
-    err_set(e, code, "%s %s: %s%s%s (%s%s%s)", x->service->signing_name, x->operation, *fault->code ? fault->code : http,
-            *fault->message ? ": " : "", fault->message, http, *fault->request_id ? ", request " : "",
-            fault->request_id);
+    say(x, fault, status, code, e);
     if (hint)
         err_hint(e, "%s", hint);
     else if (code == ERR_DENIED)
         hint_permission(x, fault, e);
     else if (status >= 300 && status < 400)
         hint_region(x, fault, e);
+    snprintf(http, sizeof http, "HTTP %d", status);
     return err_detail(e, *fault->code ? fault->code : http);
 }

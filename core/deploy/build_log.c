@@ -45,9 +45,9 @@ static const char *build_stream(const char *build_id, struct arena *mem)
 int build_log_read(struct aws *aws, const char *app, const char *build_id, const char *from, struct arena *mem,
                    struct log_page *out, struct err *e)
 {
-    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:b, s:i, s:s}", "logGroupName", name_log_group(mem, app),
-                                            "logStreamName", build_stream(build_id, mem), "startFromHead", 1, "limit",
-                                            LOG_PAGE_LINES, "nextToken", from);
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:b, s:i, s:s}", "logGroupName", name_log_group(mem, app), "logStreamName",
+                   build_stream(build_id, mem), "startFromHead", 1, "limit", LOG_PAGE_LINES, "nextToken", from);
 
     return read_page(aws, ask, mem, out, e);
 }

@@ -13,10 +13,9 @@
 static const char into_folder[] = "cd \"$CODEBUILD_SRC_DIR\"/*/";
 static const char sign_in[] =
     "aws ecr get-login-password | docker login --username AWS --password-stdin \"${IMAGE_REPOSITORY_URI%%/*}\"";
-static const char build[] =
-    "docker build --progress plain --label \"org.opencontainers.image.revision=$COMMIT_SHA\""
-    " --label \"berth.app=$BERTH_APP\" --label \"berth.release=$BERTH_RELEASE\""
-    " --tag \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\" .";
+static const char build[] = "docker build --progress plain --label \"org.opencontainers.image.revision=$COMMIT_SHA\""
+                            " --label \"berth.app=$BERTH_APP\" --label \"berth.release=$BERTH_RELEASE\""
+                            " --tag \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\" .";
 static const char push[] = "docker push \"$IMAGE_REPOSITORY_URI:$IMAGE_TAG\"";
 /* An image may be known under several names; the digest wanted is the one in the app's own repository. */
 static const char read_digest[] =

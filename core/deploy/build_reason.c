@@ -134,7 +134,8 @@ static int say_phase(const struct build_subject *subject, const json_object *bui
     else if (code && strcmp(code, "COMMAND_EXECUTION_ERROR") == 0)
         say_command_failed(subject, phase, log, context, e);
     else {
-        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase ? phase : "an unknown phase", QUOTE_MAX, context);
+        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase ? phase : "an unknown phase", QUOTE_MAX,
+                context);
         hint_log(subject, e, "It did not come as far as the Dockerfile's commands.");
     }
     return e->code;

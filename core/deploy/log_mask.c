@@ -24,7 +24,8 @@ static const struct {
     { "()eyJ[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]{8,}\\.[A-Za-z0-9_-]*", 0 },
     { "(://[^/:@ ]*:)[^/@ ]+@", 0 },
     { "(authorization[\"']?[:=] *[\"']?(basic|bearer|token)? *)[^ \"',;]+", REG_ICASE },
-    { "((password|passwd|pwd|secret|token|api_?key|access_?key|_auth)[a-z_]*[\"']? *[:=] *[\"']?)[^ \"',;]+", REG_ICASE },
+    { "((password|passwd|pwd|secret|token|api_?key|access_?key|_auth)[a-z_]*[\"']? *[:=] *[\"']?)[^ \"',;]+",
+      REG_ICASE },
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };

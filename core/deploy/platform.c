@@ -42,6 +42,23 @@ static int ask_about(struct check *check, const struct aws_service *service, con
     return 0;
 }
 
+/* Credentials of another account would see nothing that is named, and make things there. */
+static int check_account(struct check *check, struct err *e)
+{
+    AUTO_JSON json_object *reply = NULL;
+    const char *account, *partition, *named;
+
+    if (aws_call(check->aws, &STS, "GetCallerIdentity", NULL, &reply, e) ||
+        json_read_text(reply, "/Account", check->mem, &account, e) ||
+        aws_arn_account(check->settings->permissions_boundary, check->mem, &partition, &named, e))
+        return e->code;
+    if (strcmp(account, named) != 0)
+        problem(check,
+                "The credentials are of account %s, but [platform] names things of account %s: use the right ones.",
+                account, named);
+    return 0;
+}
+
 static int check_cluster(struct check *check, struct err *e)
 {
     const char *name = check->settings->cluster;
@@ -97,8 +114,10 @@ static int check_listener(struct check *check, const char *arn, struct err *e)
     if (ask_about(check, &ELBV2, "DescribeListeners", ask, &reply, &found, e))
         return e->code;
     if (!found || json_length(json_at(reply, "/Listeners")) == 0) {
-        problem(check, "Listener %s is not there: name the HTTPS listeners of your load balancers in [platform] "
-                       "listeners.", arn);
+        problem(check,
+                "Listener %s is not there: name the HTTPS listeners of your load balancers in [platform] "
+                "listeners.",
+                arn);
         return 0;
     }
     if (json_read_text(reply, "/Listeners/0/Protocol", check->mem, &protocol, e) ||
@@ -121,32 +140,44 @@ static int check_listeners(struct check *check, struct err *e)
     return 0;
 }
 
-/* Subnets, each in the VPC, and together in two zones or more: a load balancer serves no fewer, and a zone may fail. */
+/* *zone NULL: the subnet isn't there, and that was told. */
+static int check_subnet(struct check *check, const char *id, const char **zone, struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:[s]}", "SubnetId", id);
+    AUTO_JSON json_object *reply = NULL;
+    const char *vpc;
+    bool found;
+
+    *zone = NULL;
+    if (ask_about(check, &EC2, "DescribeSubnets", ask, &reply, &found, e))
+        return e->code;
+    if (!found) {
+        problem(check, "Subnet %s is not there: correct [platform] subnets.", id);
+        return 0;
+    }
+    if (json_read_text(reply, "/subnetSet/0/vpcId", check->mem, &vpc, e))
+        return e->code;
+    if (strcmp(vpc, check->settings->vpc) != 0)
+        problem(check, "Subnet %s is in %s, not in [platform] vpc %s.", id, vpc, check->settings->vpc);
+    return json_read_text(reply, "/subnetSet/0/availabilityZone", check->mem, zone, e);
+}
+
+/* Subnets, each in the VPC, and together in two zones or more: a zone may fail. */
 static int check_subnets(struct check *check, struct err *e)
 {
     const char *zone, *first_zone = NULL;
-    bool two_zones = false, found;
+    bool all_in_one = true;
 
     for (size_t i = 0; i < check->settings->subnets.count; i++) {
-        const char *id = check->settings->subnets.items[i], *vpc;
-        AUTO_JSON json_object *ask = json_build("{s:[s]}", "SubnetId", id);
-        AUTO_JSON json_object *reply = NULL;
-        if (ask_about(check, &EC2, "DescribeSubnets", ask, &reply, &found, e))
+        if (check_subnet(check, check->settings->subnets.items[i], &zone, e))
             return e->code;
-        if (!found) {
-            problem(check, "Subnet %s is not there: correct [platform] subnets.", id);
-            continue;
-        }
-        if (json_read_text(reply, "/subnetSet/0/vpcId", check->mem, &vpc, e) ||
-            json_read_text(reply, "/subnetSet/0/availabilityZone", check->mem, &zone, e))
-            return e->code;
-        if (strcmp(vpc, check->settings->vpc) != 0)
-            problem(check, "Subnet %s is in %s, not in [platform] vpc %s.", id, vpc, check->settings->vpc);
-        two_zones = two_zones || (first_zone && strcmp(first_zone, zone) != 0);
-        first_zone = first_zone ? first_zone : zone;
+        if (!zone || (first_zone && strcmp(first_zone, zone) != 0))
+            all_in_one = false;
+        first_zone = zone;
     }
-    if (first_zone && !two_zones)
-        problem(check, "All subnets are in %s: add one of another availability zone to [platform] subnets.", first_zone);
+    if (all_in_one && first_zone)
+        problem(check, "All subnets are in %s: add one of another availability zone to [platform] subnets.",
+                first_zone);
     return 0;
 }
 
@@ -177,15 +208,18 @@ static int check_boundary(struct check *check, struct err *e)
     if (ask_about(check, &IAM, "GetPolicy", ask, &reply, &found, e))
         return e->code;
     if (!found)
-        problem(check, "Managed policy %s is not there: create it (docs/aws-permissions.md), or correct [platform] "
-                       "permissions_boundary.", check->settings->permissions_boundary);
+        problem(check,
+                "Managed policy %s is not there: create it (docs/aws-permissions.md), or correct [platform] "
+                "permissions_boundary.",
+                check->settings->permissions_boundary);
     return 0;
 }
 
 static int check_all(struct check *check, struct err *e)
 {
-    static int (*const checks[])(struct check *, struct err *) = { check_cluster, check_bucket,         check_listeners,
-                                                                   check_subnets, check_security_group, check_boundary };
+    static int (*const checks[])(struct check *, struct err *) = { check_account,   check_cluster, check_bucket,
+                                                                   check_listeners, check_subnets, check_security_group,
+                                                                   check_boundary };
 
     for (size_t i = 0; i < sizeof checks / sizeof *checks; i++)
         if (checks[i](check, e))
@@ -202,8 +236,8 @@ int platform_check(struct aws *aws, const struct settings *settings, struct err 
     if (failure)
         err_context(e, "What berth stands on can't be checked");
     else if (check.count > 0)
-        failure = err_set(e, ERR_INVALID, "What berth stands on is not as [platform] says: %s",
-                          buf_text(&check.problems));
+        failure =
+            err_set(e, ERR_INVALID, "What berth stands on is not as [platform] says: %s", buf_text(&check.problems));
     buf_free(&check.problems);
     return failure;
 }

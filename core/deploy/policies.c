@@ -15,11 +15,12 @@ static json_object *allow(const char *sid, json_object *actions, json_object *re
     return json_build("{s:s, s:s, s:o, s:o}", "Sid", sid, "Effect", "Allow", "Action", actions, "Resource", resource);
 }
 
-static json_object *trust(const struct policy_scope *scope, const char *principal, const char *match, const char *source)
+static json_object *trust(const struct policy_scope *scope, const char *principal, const char *match,
+                          const char *source)
 {
-    json_object *statement = json_build(
-        "{s:s, s:{s:s}, s:s, s:{s:{s:s}}}", "Effect", "Allow", "Principal", "Service", principal, "Action",
-        "sts:AssumeRole", "Condition", "StringEquals", "aws:SourceAccount", scope->account);
+    json_object *statement =
+        json_build("{s:s, s:{s:s}, s:s, s:{s:{s:s}}}", "Effect", "Allow", "Principal", "Service", principal, "Action",
+                   "sts:AssumeRole", "Condition", "StringEquals", "aws:SourceAccount", scope->account);
     json_object *condition = json_at(statement, "/Condition");
 
     /* Two keys under one operator are one object; under two operators two. */
@@ -50,8 +51,8 @@ json_object *policy_trust_builds(const struct policy_scope *scope)
 
 static json_object *repository_arn(const struct policy_scope *scope, struct arena *mem)
 {
-    return json_text(arena_printf(mem, "arn:%s:ecr:%s:%s:repository/%s", scope->partition, scope->region, scope->account,
-                                  name_repository(mem, scope->app)));
+    return json_text(arena_printf(mem, "arn:%s:ecr:%s:%s:repository/%s", scope->partition, scope->region,
+                                  scope->account, name_repository(mem, scope->app)));
 }
 
 static json_object *sign_in_to_registry(void)
@@ -81,15 +82,15 @@ static json_object *write_own_logs(const struct policy_scope *scope, const char 
 json_object *policy_execution(const struct policy_scope *scope)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    json_object *pull = allow("PullOwnImages",
-                              json_build("[s, s, s]", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
-                                         "ecr:GetDownloadUrlForLayer"),
-                              repository_arn(scope, mem));
+    json_object *pull = allow(
+        "PullOwnImages",
+        json_build("[s, s, s]", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+        repository_arn(scope, mem));
     /* Secrets Manager ends an ARN with a hyphen and six characters of its own. */
-    json_object *config = allow("ReadOwnConfig", json_build("[s]", "secretsmanager:GetSecretValue"),
-                                json_text(arena_printf(mem, "arn:%s:secretsmanager:%s:%s:secret:%s-??????",
-                                                       scope->partition, scope->region, scope->account,
-                                                       name_config_secret(mem, scope->app))));
+    json_object *config =
+        allow("ReadOwnConfig", json_build("[s]", "secretsmanager:GetSecretValue"),
+              json_text(arena_printf(mem, "arn:%s:secretsmanager:%s:%s:secret:%s-??????", scope->partition,
+                                     scope->region, scope->account, name_config_secret(mem, scope->app))));
 
     return document(json_build("[o, o, o, o, o]", sign_in_to_registry(), pull, open_own_logs(scope, mem),
                                write_own_logs(scope, LOG_PREFIX_APP, mem), config));
@@ -98,14 +99,14 @@ json_object *policy_execution(const struct policy_scope *scope)
 json_object *policy_build(const struct policy_scope *scope)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    json_object *source = allow("ReadOwnSource", json_build("[s, s]", "s3:GetObject", "s3:GetObjectVersion"),
-                                json_text(arena_printf(mem, "arn:%s:s3:::%s/tenants/%s/*", scope->partition,
-                                                       scope->bucket, scope->app)));
-    json_object *push = allow("PushOwnImages",
-                              json_build("[s, s, s, s, s, s]", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
-                                         "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload",
-                                         "ecr:PutImage"),
-                              repository_arn(scope, mem));
+    json_object *source =
+        allow("ReadOwnSource", json_build("[s, s]", "s3:GetObject", "s3:GetObjectVersion"),
+              json_text(arena_printf(mem, "arn:%s:s3:::%s/tenants/%s/*", scope->partition, scope->bucket, scope->app)));
+    json_object *push =
+        allow("PushOwnImages",
+              json_build("[s, s, s, s, s, s]", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage",
+                         "ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"),
+              repository_arn(scope, mem));
 
     return document(json_build("[o, o, o, o, o]", source, sign_in_to_registry(), push, open_own_logs(scope, mem),
                                write_own_logs(scope, LOG_PREFIX_BUILD, mem)));

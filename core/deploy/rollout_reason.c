@@ -57,20 +57,24 @@ static int say_exit(const struct rollout_failure *failure, int64_t exit_code, st
         err_set(e, ERR_INVALID, "The rollout stopped: the app ended by itself with exit code %lld, saying: %.*s",
                 (long long)exit_code, QUOTE_MAX, line);
     else
-        err_set(e, ERR_INVALID, "The rollout stopped: the app ended by itself with exit code %lld, and its log is empty",
+        err_set(e, ERR_INVALID,
+                "The rollout stopped: the app ended by itself with exit code %lld, and its log is empty",
                 (long long)exit_code);
     return advise(failure, e,
-                  arena_printf(mem, "Run the image with PORT=%d where you work to see the same, repair it and push again.",
+                  arena_printf(mem,
+                               "Run the image with PORT=%d where you work to see the same, repair it and push again.",
                                failure->app->port));
 }
 
 static int say_unhealthy(const struct rollout_failure *failure, struct arena *mem, struct err *e)
 {
-    err_set(e, ERR_INVALID, "The rollout stopped: the app runs, but doesn't answer GET %s on port %d with a status of 200 to 399",
+    err_set(e, ERR_INVALID,
+            "The rollout stopped: the app runs, but doesn't answer GET %s on port %d with a status of 200 to 399",
             failure->app->health_check_path, failure->app->port);
     return advise(failure, e,
-                  arena_printf(mem, "Let it listen on 0.0.0.0 and the port in PORT (%d), and answer GET %s within 5 seconds "
-                                    "and within a minute of its start; then push again.",
+                  arena_printf(mem,
+                               "Let it listen on 0.0.0.0 and the port in PORT (%d), and answer GET %s within 5 seconds "
+                               "and within a minute of its start; then push again.",
                                failure->app->port, failure->app->health_check_path));
 }
 
@@ -78,8 +82,9 @@ static int say_not_started(const struct rollout_failure *failure, const char *re
 {
     err_set(e, ERR_INVALID, "The rollout stopped: the app's tasks could not start: %.*s", QUOTE_MAX, reason);
     if (strstr(reason, "CannotPull") || strstr(reason, "ResourceInitializationError"))
-        return advise(failure, e, "The operator should see whether the tasks' subnets reach ECR, CloudWatch Logs and "
-                                  "Secrets Manager (public addresses, NAT or endpoints); then push again.");
+        return advise(failure, e,
+                      "The operator should see whether the tasks' subnets reach ECR, CloudWatch Logs and "
+                      "Secrets Manager (public addresses, NAT or endpoints); then push again.");
     return advise(failure, e, "Push again; if it stays, show this to the operator.");
 }
 

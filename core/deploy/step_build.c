@@ -72,11 +72,10 @@ static int find_started(struct step_run *run, const char *project, const char **
 static int start(struct step_run *run, const char *project, const char *token, struct err *e)
 {
     const char *key = name_source_key(run->mem, run->app.name, run->release.commit_sha);
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:s, s:s, s:o, s:s}", "projectName", project, "sourceLocationOverride",
-                   arena_printf(run->mem, "%s/%s", run->settings->bucket, key), "sourceVersion",
-                   run->release.source_version, "environmentVariablesOverride", variables(run), "idempotencyToken",
-                   token);
+    AUTO_JSON json_object *ask = json_build(
+        "{s:s, s:s, s:s, s:o, s:s}", "projectName", project, "sourceLocationOverride",
+        arena_printf(run->mem, "%s/%s", run->settings->bucket, key), "sourceVersion", run->release.source_version,
+        "environmentVariablesOverride", variables(run), "idempotencyToken", token);
     AUTO_JSON json_object *reply = NULL;
     const char *id;
 
@@ -117,8 +116,9 @@ static int keep_image(struct step_run *run, const json_object *build, enum step_
         strspn(digest + 7, "0123456789abcdef") != DIGEST_LEN - 7) {
         err_set(e, ERR_INVALID, "Build %s ended well, but did not say the digest of its image (it says \"%.80s\")",
                 run->release.build_id, digest ? digest : "");
-        return err_hint(e, "`berth logs %s v%d` shows what it did. Push again; if it stays, the build image lacks "
-                           "docker or sed.",
+        return err_hint(e,
+                        "`berth logs %s v%d` shows what it did. Push again; if it stays, the build image lacks "
+                        "docker or sed.",
                         run->app.name, run->release.number);
     }
     if (release_set(run, &facts, e))

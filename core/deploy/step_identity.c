@@ -71,8 +71,7 @@ static int log_group_ensure(struct step_run *run, struct err *e)
         return e->code;
     if (current)
         return 0;
-    if (log_group_create(run, name, arn, e) ||
-        step_call(run, &LOGS, "PutRetentionPolicy", name, retention, NULL, e))
+    if (log_group_create(run, name, arn, e) || step_call(run, &LOGS, "PutRetentionPolicy", name, retention, NULL, e))
         return e->code;
     return resource_record(run, RESOURCE_LOG_GROUP, name, arn, hash, e);
 }
@@ -135,8 +134,8 @@ static int role_update(struct step_run *run, const struct role *role, struct err
 {
     AUTO_JSON json_object *by_name = json_build("{s:s}", "RoleName", role->name);
     AUTO_JSON json_object *trust = json_build("{s:s, s:s}", "RoleName", role->name, "PolicyDocument", role->trust);
-    AUTO_JSON json_object *boundary = json_build("{s:s, s:s}", "RoleName", role->name, "PermissionsBoundary",
-                                                 run->settings->permissions_boundary);
+    AUTO_JSON json_object *boundary =
+        json_build("{s:s, s:s}", "RoleName", role->name, "PermissionsBoundary", run->settings->permissions_boundary);
     AUTO_JSON json_object *reply = NULL;
 
     if (aws_call(run->aws, &IAM, "GetRole", by_name, &reply, e) ||
@@ -150,12 +149,12 @@ static int role_update(struct step_run *run, const struct role *role, struct err
 
 static int role_make(struct step_run *run, const struct role *role, struct err *e)
 {
-    AUTO_JSON json_object *ask = json_build(
-        "{s:s, s:s, s:s, s:s, s:s, s:o}", "Path", "/", "RoleName", role->name, "Description", role->description,
-        "AssumeRolePolicyDocument", role->trust, "PermissionsBoundary", run->settings->permissions_boundary, "Tags",
-        ownership_tags(run->app.name));
-    AUTO_JSON json_object *put = json_build("{s:s, s:s, s:s}", "RoleName", role->name, "PolicyName",
-                                            inline_policy_name, "PolicyDocument", role->policy);
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:s, s:s, s:s, s:o}", "Path", "/", "RoleName", role->name, "Description",
+                   role->description, "AssumeRolePolicyDocument", role->trust, "PermissionsBoundary",
+                   run->settings->permissions_boundary, "Tags", ownership_tags(run->app.name));
+    AUTO_JSON json_object *put = json_build("{s:s, s:s, s:s}", "RoleName", role->name, "PolicyName", inline_policy_name,
+                                            "PolicyDocument", role->policy);
     bool exists;
 
     if (create(run, &IAM, "CreateRole", role->name, ask, "EntityAlreadyExists", NULL, &exists, e) ||

@@ -144,9 +144,8 @@ static int deploy(struct step_run *run, struct err *e)
 /* One task of this release that stopped and tells why, with the end of its log. Without one, failure->task stays NULL. */
 static int find_stopped_task(struct step_run *run, json_object **tasks, struct rollout_failure *failure, struct err *e)
 {
-    AUTO_JSON json_object *list =
-        json_build("{s:s, s:s, s:s}", "cluster", run->settings->cluster, "serviceName",
-                   name_service(run->mem, run->app.name), "desiredStatus", "STOPPED");
+    AUTO_JSON json_object *list = json_build("{s:s, s:s, s:s}", "cluster", run->settings->cluster, "serviceName",
+                                             name_service(run->mem, run->app.name), "desiredStatus", "STOPPED");
     AUTO_JSON json_object *arns = NULL, *some = json_new_array(), *ask = NULL;
 
     if (aws_call_paged(run->aws, &ECS, "ListTasks", list, "taskArns", "nextToken", "nextToken", &arns, e))
@@ -213,9 +212,8 @@ static int fail(struct step_run *run, const char *said, bool rolled_back, struct
 static int fail_replaced(struct step_run *run, const char *primary, struct err *e)
 {
     int64_t since_s = (clock_now_ms(run->clock) - run->release.step_age_ms) / 1000 - 60;
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:s, s:{s:I}}", "cluster", run->settings->cluster, "service",
-                   name_service(run->mem, run->app.name), "createdAt", "after", since_s);
+    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:{s:I}}", "cluster", run->settings->cluster, "service",
+                                            name_service(run->mem, run->app.name), "createdAt", "after", since_s);
     AUTO_JSON json_object *reply = NULL;
     const json_object *all;
 

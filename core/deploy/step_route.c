@@ -235,10 +235,9 @@ static int rule_modify(struct step_run *run, const char *arn, const char *host, 
 static int rule_create(struct step_run *run, const struct slot *slot, const char *host, const char *target_group_arn,
                        const char **arn, struct err *e)
 {
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:i, s:o, s:o, s:o}", "ListenerArn", slot->listener_arn, "Priority", slot->priority,
-                   "Conditions", conditions(host), "Actions", forward_to(target_group_arn), "Tags",
-                   ownership_tags(run->app.name));
+    AUTO_JSON json_object *ask = json_build("{s:s, s:i, s:o, s:o, s:o}", "ListenerArn", slot->listener_arn, "Priority",
+                                            slot->priority, "Conditions", conditions(host), "Actions",
+                                            forward_to(target_group_arn), "Tags", ownership_tags(run->app.name));
     AUTO_JSON json_object *reply = NULL;
 
     if (step_call(run, &ELBV2, "CreateRule", host, ask, &reply, e))
@@ -294,7 +293,8 @@ static int rule_make(struct step_run *run, struct slot *slot, const char *host, 
         if (slot_give_up(run, slot, e))
             return e->code;
     }
-    return err_set(e, ERR_CONFLICT, "No free listener rule priority was found for %s in %d tries", host, SLOT_TRIES_MAX);
+    return err_set(e, ERR_CONFLICT, "No free listener rule priority was found for %s in %d tries", host,
+                   SLOT_TRIES_MAX);
 }
 
 static int rule_ensure(struct step_run *run, const struct resource *group, struct err *e)

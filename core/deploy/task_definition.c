@@ -24,17 +24,16 @@ static json_object *container(struct step_run *run)
     const struct policy_scope scope = step_scope(run);
     const char *image =
         arena_printf(run->mem, "%s@%s", policy_repository_uri(&scope, run->mem), run->release.image_digest);
-    json_object *environment =
-        json_build("[o, o, o, o]", pair("PORT", arena_printf(run->mem, "%d", run->app.port)),
-                   pair("BERTH_APP", run->app.name),
-                   pair("BERTH_RELEASE", arena_printf(run->mem, "%d", run->release.number)),
-                   pair("BERTH_COMMIT", run->release.commit_sha));
+    json_object *environment = json_build("[o, o, o, o]", pair("PORT", arena_printf(run->mem, "%d", run->app.port)),
+                                          pair("BERTH_APP", run->app.name),
+                                          pair("BERTH_RELEASE", arena_printf(run->mem, "%d", run->release.number)),
+                                          pair("BERTH_COMMIT", run->release.commit_sha));
 
     /* The init process reaps what the app leaves behind and passes signals on, so a stop doesn't wait for its 30 seconds. */
     return json_build("{s:s, s:s, s:b, s:[{s:i, s:s}], s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image,
                       "essential", 1, "portMappings", "containerPort", run->app.port, "protocol", "tcp", "environment",
-                      environment, "logConfiguration", log_configuration(run), "linuxParameters",
-                      "initProcessEnabled", 1);
+                      environment, "logConfiguration", log_configuration(run), "linuxParameters", "initProcessEnabled",
+                      1);
 }
 
 static const char *role_arn(const struct step_run *run, const char *role)
@@ -55,8 +54,8 @@ static json_object *definition(struct step_run *run)
     json_put(ask, "memory", json_text(arena_printf(run->mem, "%d", run->app.memory_mib)));
     json_put(ask, "taskRoleArn", json_text(role_arn(run, name_task_role(run->mem, app))));
     json_put(ask, "executionRoleArn", json_text(role_arn(run, name_execution_role(run->mem, app))));
-    json_append(tags, json_build("{s:s, s:s}", "key", TAG_RELEASE, "value",
-                                 arena_printf(run->mem, "%d", run->release.number)));
+    json_append(
+        tags, json_build("{s:s, s:s}", "key", TAG_RELEASE, "value", arena_printf(run->mem, "%d", run->release.number)));
     json_put(ask, "tags", tags);
     return ask;
 }

@@ -261,14 +261,13 @@ int github_branch_head(const struct github *gh, const char *repository, const ch
     struct http_reply reply = { 0 };
     const struct ask ask = {
         .method = "GET",
-        .url =
-            arena_printf(mem, "%s/repos/%s/git/ref/heads/%s", gh->api_url, repository, http_encode(mem, branch, true)),
+        .url = arena_printf(mem, "%s/repos/%s/branches/%s", gh->api_url, repository, http_encode(mem, branch, true)),
         .what = arena_printf(mem, "the head of %s in %s", branch, repository),
     };
 
     if (ask_github(gh, &ask, mem, &reply, e))
         return e->code;
-    if (json_parse(reply.body, reply.body_len, &found, e) || json_read_text(found, "/object/sha", mem, commit_sha, e))
+    if (json_parse(reply.body, reply.body_len, &found, e) || json_read_text(found, "/commit/sha", mem, commit_sha, e))
         return err_context(e, "%s: GitHub's answer can't be read", ask.what);
     return 0;
 }

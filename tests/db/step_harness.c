@@ -77,12 +77,14 @@ void step_expect(struct step_harness *h, const char *operation, const char *body
     fake_reply(h->fake, 200, NULL, reply);
 }
 
-void step_refuse(struct step_harness *h, const char *operation, const char *body_part, const char *code, const char *message)
+void step_refuse(struct step_harness *h, const char *operation, const char *body_part, const char *code,
+                 const char *message)
 {
     expect(h, operation, body_part);
     if (is_query(operation))
         fake_reply(h->fake, 400, NULL,
-                   arena_printf(h->mem, "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>",
+                   arena_printf(h->mem,
+                                "<ErrorResponse><Error><Code>%s</Code><Message>%s</Message></Error></ErrorResponse>",
                                 code, message));
     else
         fake_reply(h->fake, 400, NULL, arena_printf(h->mem, "{\"__type\":\"%s\",\"message\":\"%s\"}", code, message));

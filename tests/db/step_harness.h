@@ -14,7 +14,8 @@
 #define STEP_COMMIT "c982c1407be0c981e7b628d4c4ca182ce5225503"
 #define STEP_DIGEST "sha256:1111111111111111111111111111111111111111111111111111111111111111"
 #define STEP_ACCOUNT "123456789012"
-#define STEP_LISTENER "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/berth/0123456789abcdef/0123456789abcdef"
+#define STEP_LISTENER                                                                                                  \
+    "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/berth/0123456789abcdef/0123456789abcdef"
 #define STEP_BOUNDARY "arn:aws:iam::123456789012:policy/berth-boundary"
 
 enum { STEP_CALLS_MAX = 64 };
@@ -39,7 +40,8 @@ void step_close(struct step_harness *h); /* all that was scripted was asked, in 
 
 /* A call that is expected next, whose body has this part (NULL: any), and its answer. Query's replies are given without their wrappers. */
 void step_expect(struct step_harness *h, const char *operation, const char *body_part, const char *reply);
-void step_refuse(struct step_harness *h, const char *operation, const char *body_part, const char *code, const char *message);
+void step_refuse(struct step_harness *h, const char *operation, const char *body_part, const char *code,
+                 const char *message);
 void step_lose(struct step_harness *h, const char *operation, const char *body_part); /* asked, but no answer came */
 
 /* Whether the nth call, from 0, had this in its body (Query's body decoded). */

@@ -34,7 +34,8 @@ static const char access_denied[] =
 static const char build_of_attempt_1[] =
     "{\"builds\":[{\"id\":\"" BUILD_2 "\",\"environment\":{\"environmentVariables\":"
     "[{\"name\":\"IMAGE_TAG\",\"value\":\"v0-a1\"}]}},"
-    "{\"id\":\"" BUILD_1 "\",\"environment\":{\"environmentVariables\":[{\"name\":\"IMAGE_TAG\",\"value\":\"v1-a1\"}]}}]}";
+    "{\"id\":\"" BUILD_1
+    "\",\"environment\":{\"environmentVariables\":[{\"name\":\"IMAGE_TAG\",\"value\":\"v1-a1\"}]}}]}";
 
 static int run_build(struct step_harness *h, enum step_answer *answer, struct err *e)
 {
@@ -148,8 +149,10 @@ static void a_failed_build_says_the_line_that_says_why(void **state)
     step_expect(&h, "GetLogEvents", "build/11111111-1111-4111-8111-111111111111",
                 "{\"events\":[{\"timestamp\":1,\"message\":\"#8 [4/6] RUN npm ci\\n\"},"
                 "{\"timestamp\":2,\"message\":\"#8 1.023 npm ERR! Missing: bwip-js@4.5.1 from lock file\\n\"},"
-                "{\"timestamp\":3,\"message\":\"#8 ERROR: process \\\"/bin/sh -c npm ci\\\" did not complete successfully: exit code: 1\\n\"},"
-                "{\"timestamp\":4,\"message\":\"ERROR: failed to solve: process \\\"/bin/sh -c npm ci\\\" did not complete successfully: exit code: 1\\n\"},"
+                "{\"timestamp\":3,\"message\":\"#8 ERROR: process \\\"/bin/sh -c npm ci\\\" did not complete "
+                "successfully: exit code: 1\\n\"},"
+                "{\"timestamp\":4,\"message\":\"ERROR: failed to solve: process \\\"/bin/sh -c npm ci\\\" did not "
+                "complete successfully: exit code: 1\\n\"},"
                 "{\"timestamp\":5,\"message\":\"[Container] 2026/11/23 Phase complete: BUILD State: FAILED\\n\"}]}");
 
     assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);

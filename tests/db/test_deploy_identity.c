@@ -54,12 +54,14 @@ static void a_role_tagged_as_another_apps_is_refused(void **state)
     (void)state;
     step_open(&h);
     expect_group_and_repository(&h);
-    step_refuse(&h, "CreateRole", "berth-shop-task", "EntityAlreadyExists", "Role with name berth-shop-task already exists.");
+    step_refuse(&h, "CreateRole", "berth-shop-task", "EntityAlreadyExists",
+                "Role with name berth-shop-task already exists.");
     step_expect(&h, "GetRole", "berth-shop-task", theirs);
 
     assert_int_equal(run_identity(&h, &e), ERR_INVALID);
 
-    assert_non_null(strstr(e.message, "role berth-shop-task exists, but it is tagged berth:app=blog, not berth:app=shop"));
+    assert_non_null(
+        strstr(e.message, "role berth-shop-task exists, but it is tagged berth:app=blog, not berth:app=shop"));
     assert_non_null(strstr(e.hint, "Remove it if nothing needs it, or tag it berth:app=shop"));
     assert_true(step_holds(&h, "NOT EXISTS (SELECT FROM berth.resources WHERE kind = 'task_role')"));
     step_close(&h);
@@ -138,8 +140,9 @@ static void a_role_that_is_not_believed_yet_is_tried_again(void **state)
     step_open(&h);
     expect_group_and_repository(&h);
     expect_new_roles(&h);
-    step_refuse(&h, "CreateProject", NULL, "InvalidInputException",
-                "CodeBuild is not authorized to perform: sts:AssumeRole on arn:aws:iam::123456789012:role/berth-shop-build");
+    step_refuse(
+        &h, "CreateProject", NULL, "InvalidInputException",
+        "CodeBuild is not authorized to perform: sts:AssumeRole on arn:aws:iam::123456789012:role/berth-shop-build");
     step_expect(&h, "CreateProject", NULL, "{}");
 
     assert_int_equal(run_identity(&h, &e), ERR_TRANSIENT);

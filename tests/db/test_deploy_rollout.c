@@ -21,25 +21,29 @@
 #define SERVICES(deployments) "{\"services\":[{\"status\":\"ACTIVE\",\"deployments\":[" deployments "]}]}"
 
 static const char registered[] = "{\"taskDefinition\":{\"taskDefinitionArn\":\"" DEFINITION_2 "\"}}";
-static const char deployed[] = "{\"service\":{\"serviceArn\":\"" SERVICE "\",\"deployments\":["
-    DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/1", "ACTIVE", DEFINITION_1, "COMPLETED") "]}}";
+static const char deployed[] = "{\"service\":{\"serviceArn\":\"" SERVICE "\",\"deployments\":[" DEPLOYMENT(
+    "ecs-svc/2", "PRIMARY", DEFINITION_2, "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/1", "ACTIVE", DEFINITION_1,
+                                                                        "COMPLETED") "]}}";
 static const char rolling[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "IN_PROGRESS"));
 static const char completed[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "COMPLETED"));
 static const char rolled_back[] = SERVICES(DEPLOYMENT("ecs-svc/3", "PRIMARY", DEFINITION_1, "COMPLETED"));
-static const char going_back[] = SERVICES(DEPLOYMENT("ecs-svc/3", "PRIMARY", DEFINITION_1, "IN_PROGRESS") ","
-                                          DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "FAILED"));
+static const char going_back[] = SERVICES(DEPLOYMENT(
+    "ecs-svc/3", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "FAILED"));
 static const char given_up[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "FAILED"));
-static const char breaker_history[] = "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"statusReason\":"
+static const char breaker_history[] =
+    "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"statusReason\":"
     "\"Service deployment rolled back because the circuit breaker threshold was exceeded.\"}]}";
 static const char stopped_tasks[] = "{\"taskArns\":[\"" TASK "\"]}";
-static const char crashed_task[] = "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_2 "\","
+static const char crashed_task[] =
+    "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_2 "\","
     "\"stopCode\":\"EssentialContainerExited\",\"stoppedReason\":\"Essential container in task exited\","
     "\"containers\":[{\"name\":\"app\",\"exitCode\":3}]}]}";
-static const char task_of_another_release[] = "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_1 "\","
+static const char task_of_another_release[] =
+    "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_1 "\","
     "\"stopCode\":\"EssentialContainerExited\",\"stoppedReason\":\"Essential container in task exited\","
     "\"containers\":[{\"name\":\"app\",\"exitCode\":1}]}]}";
 static const char last_words[] = "{\"events\":[{\"timestamp\":1,\"message\":\"listening\"},"
-    "{\"timestamp\":2,\"message\":\"panic: DATABASE_URL is not set\"}]}";
+                                 "{\"timestamp\":2,\"message\":\"panic: DATABASE_URL is not set\"}]}";
 
 static int run_rollout(struct step_harness *h, enum step_answer *answer, struct err *e)
 {
@@ -70,10 +74,11 @@ static void open_rolling(struct step_harness *h)
 /* An earlier release, v0's stand-in, is live on the first task definition. */
 static void make_live(struct step_harness *h)
 {
-    step_sql(h, "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
-                " VALUES ('shop', 7, 'push', 'live', repeat('b', 40), now());"
-                "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)"
-                " VALUES ('shop', 7, repeat('b', 40), '" STEP_DIGEST "', '" DEFINITION_1 "', 'shop.apps.example.test')");
+    step_sql(h,
+             "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
+             " VALUES ('shop', 7, 'push', 'live', repeat('b', 40), now());"
+             "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)"
+             " VALUES ('shop', 7, repeat('b', 40), '" STEP_DIGEST "', '" DEFINITION_1 "', 'shop.apps.example.test')");
 }
 
 static void expect_crash(struct step_harness *h)
@@ -97,7 +102,9 @@ static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
-    assert_string_equal(e.message, "The rollout stopped: the app ended by itself with exit code 3, saying: panic: DATABASE_URL is not set");
+    assert_string_equal(
+        e.message,
+        "The rollout stopped: the app ended by itself with exit code 3, saying: panic: DATABASE_URL is not set");
     assert_non_null(strstr(e.hint, "v7 is still live"));
     step_close(&h);
 }
@@ -190,7 +197,8 @@ static void somebody_elses_deployment_over_ours_is_told(void **state)
     (void)state;
     open_rolling(&h);
     step_expect(&h, "DescribeServices", NULL, rolled_back);
-    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[{\"status\":\"SUCCESSFUL\"},{\"status\":\"STOPPED\"}]}");
+    step_expect(&h, "ListServiceDeployments", NULL,
+                "{\"serviceDeployments\":[{\"status\":\"SUCCESSFUL\"},{\"status\":\"STOPPED\"}]}");
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
@@ -222,7 +230,8 @@ static void a_service_that_is_not_ours_is_refused(void **state)
     open_built(&h);
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_refuse(&h, "CreateService", NULL, "InvalidParameterException", "Creation of service was not idempotent.");
-    step_expect(&h, "DescribeServices", "\"include\":[\"TAGS\"]", "{\"services\":[{\"status\":\"ACTIVE\",\"tags\":[]}]}");
+    step_expect(&h, "DescribeServices", "\"include\":[\"TAGS\"]",
+                "{\"services\":[{\"status\":\"ACTIVE\",\"tags\":[]}]}");
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
@@ -257,7 +266,8 @@ static void a_lost_registration_is_found_by_its_release_tag(void **state)
     (void)state;
     open_built(&h);
     step_lose(&h, "RegisterTaskDefinition", NULL);
-    step_expect(&h, "ListTaskDefinitions", "\"sort\":\"DESC\"", "{\"taskDefinitionArns\":[\"" DEFINITION_2 "\",\"" DEFINITION_1 "\"]}");
+    step_expect(&h, "ListTaskDefinitions", "\"sort\":\"DESC\"",
+                "{\"taskDefinitionArns\":[\"" DEFINITION_2 "\",\"" DEFINITION_1 "\"]}");
     step_expect(&h, "DescribeTaskDefinition", DEFINITION_2,
                 "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"1\"}]}");
     step_expect(&h, "CreateService", DEFINITION_2, deployed);
@@ -297,7 +307,8 @@ static void a_service_deleted_by_hand_is_made_again(void **state)
     struct err e;
     (void)state;
     open_built(&h);
-    step_sql(&h, "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'service', 'berth-shop', '" SERVICE "', 'x')");
+    step_sql(&h, "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'service', "
+                 "'berth-shop', '" SERVICE "', 'x')");
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_refuse(&h, "UpdateService", NULL, "ServiceNotFoundException", "Service not found.");
     step_expect(&h, "CreateService", "\"clientToken\":\"berth-shop-v1\"", deployed);
@@ -355,7 +366,8 @@ static void a_first_rollout_registers_and_creates(void **state)
     assert_true(step_asked(&h, 0, "{\"key\":\"berth:release\",\"value\":\"1\"}"));
     assert_true(step_asked(&h, 1, "\"thresholdConfiguration\":{\"type\":\"COUNT\",\"value\":3}"));
     assert_true(step_asked(&h, 1, "\"resetOnHealthyTask\":false"));
-    assert_true(step_asked(&h, 1, "\"subnets\":[\"subnet-a\",\"subnet-b\"],\"securityGroups\":[\"sg-1\"],\"assignPublicIp\":\"ENABLED\""));
+    assert_true(step_asked(
+        &h, 1, "\"subnets\":[\"subnet-a\",\"subnet-b\"],\"securityGroups\":[\"sg-1\"],\"assignPublicIp\":\"ENABLED\""));
     assert_true(step_holds(&h, "(SELECT ecs_deployment_id = 'ecs-svc/2' FROM berth.releases)"));
     step_close(&h);
 }
@@ -370,7 +382,9 @@ static void a_next_release_changes_the_task_definition_alone(void **state)
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_expect(&h, "CreateService", NULL, deployed);
     assert_int_equal(run_rollout(&h, &answer, &e), 0);
-    step_sql(&h, "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL"); /* as the next one begins */
+    step_sql(
+        &h,
+        "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL"); /* as the next one begins */
     step_reload(&h, 1);
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_2 "\",\"desiredCount\":1}", deployed);
@@ -389,7 +403,8 @@ static void another_port_reaches_the_service(void **state)
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_expect(&h, "CreateService", "\"containerPort\":8080", deployed);
     assert_int_equal(run_rollout(&h, &answer, &e), 0);
-    step_sql(&h, "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL; UPDATE berth.apps SET port = 3000");
+    step_sql(&h, "UPDATE berth.releases SET task_definition_arn = NULL, ecs_deployment_id = NULL; UPDATE berth.apps "
+                 "SET port = 3000");
     step_reload(&h, 1);
     step_expect(&h, "RegisterTaskDefinition", "\"containerPort\":3000", registered);
     step_expect(&h, "UpdateService", "\"containerPort\":3000", deployed);

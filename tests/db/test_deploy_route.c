@@ -16,13 +16,14 @@
 #define SECOND_LISTENER STEP_LISTENER "2"
 
 #define GROUP_XML(arn, vpc)                                                                                            \
-    "<TargetGroups><member><TargetGroupArn>" arn "</TargetGroupArn><VpcId>" vpc "</VpcId><TargetType>ip</TargetType>"   \
+    "<TargetGroups><member><TargetGroupArn>" arn "</TargetGroupArn><VpcId>" vpc "</VpcId><TargetType>ip</TargetType>"  \
     "</member></TargetGroups>"
 #define TAGS_XML(app)                                                                                                  \
     "<TagDescriptions><member><Tags><member><Key>berth:app</Key><Value>" app                                           \
     "</Value></member></Tags></member></TagDescriptions>"
 #define RULE_XML(arn, priority, host)                                                                                  \
-    "<member><RuleArn>" arn "</RuleArn><Priority>" priority "</Priority><Conditions><member><Field>host-header</Field>" \
+    "<member><RuleArn>" arn "</RuleArn><Priority>" priority                                                            \
+    "</Priority><Conditions><member><Field>host-header</Field>"                                                        \
     "<HostHeaderConfig><Values><member>" host "</member></Values></HostHeaderConfig></member></Conditions></member>"
 #define DEFAULT_RULE "<member><RuleArn>default</RuleArn><Priority>default</Priority><Conditions/></member>"
 
@@ -42,7 +43,8 @@ static int run_route(struct step_harness *h, struct err *e)
 
 static void expect_new_group(struct step_harness *h)
 {
-    step_refuse(h, "DescribeTargetGroups", "berth-shop-1", "TargetGroupNotFound", "One or more target groups not found");
+    step_refuse(h, "DescribeTargetGroups", "berth-shop-1", "TargetGroupNotFound",
+                "One or more target groups not found");
     step_expect(h, "CreateTargetGroup", "berth-shop-1", GROUP_XML(GROUP_1, "vpc-1"));
     step_expect(h, "ModifyTargetGroupAttributes", "deregistration_delay", "");
 }
@@ -76,7 +78,8 @@ static void a_rule_for_our_host_that_is_not_ours_is_refused(void **state)
     (void)state;
     step_open(&h);
     expect_new_group(&h);
-    step_expect(&h, "DescribeRules", NULL, "<Rules>" RULE_XML(RULE_2, "40", "Shop.Apps.Example.Test") DEFAULT_RULE "</Rules>");
+    step_expect(&h, "DescribeRules", NULL,
+                "<Rules>" RULE_XML(RULE_2, "40", "Shop.Apps.Example.Test") DEFAULT_RULE "</Rules>");
     step_expect(&h, "DescribeTags", NULL, "<TagDescriptions><member><Tags/></member></TagDescriptions>");
 
     assert_int_equal(run_route(&h, &e), ERR_INVALID);
@@ -93,13 +96,16 @@ static void a_taken_priority_is_marked_foreign_and_the_next_one_used(void **stat
     (void)state;
     step_open(&h);
     expect_new_group(&h);
-    step_expect(&h, "DescribeRules", NULL, "<Rules>" RULE_XML(RULE_2, "1", "old.example.test")
-                RULE_XML(RULE_2, "2", "older.example.test") DEFAULT_RULE "</Rules>");
+    step_expect(&h, "DescribeRules", NULL,
+                "<Rules>" RULE_XML(RULE_2, "1", "old.example.test") RULE_XML(RULE_2, "2", "older.example.test")
+                    DEFAULT_RULE "</Rules>");
     step_expect(&h, "CreateRule", "Priority=3&", created_rule);
 
     assert_int_equal(run_route(&h, &e), 0);
 
-    assert_true(step_holds(&h, "(SELECT array_agg(priority ORDER BY priority) = '{1,2}' FROM berth.listener_slots WHERE app_name IS NULL)"));
+    assert_true(step_holds(
+        &h,
+        "(SELECT array_agg(priority ORDER BY priority) = '{1,2}' FROM berth.listener_slots WHERE app_name IS NULL)"));
     assert_true(step_holds(&h, "(SELECT priority = 3 FROM berth.listener_slots WHERE app_name = 'shop')"));
     step_close(&h);
 }
@@ -113,7 +119,8 @@ static void a_priority_taken_in_between_is_looked_at_again(void **state)
     expect_new_group(&h);
     step_expect(&h, "DescribeRules", NULL, no_rules);
     step_refuse(&h, "CreateRule", "Priority=1&", "PriorityInUse", "Priority '1' is currently in use");
-    step_expect(&h, "DescribeRules", NULL, "<Rules>" RULE_XML(RULE_2, "1", "other.example.test") DEFAULT_RULE "</Rules>");
+    step_expect(&h, "DescribeRules", NULL,
+                "<Rules>" RULE_XML(RULE_2, "1", "other.example.test") DEFAULT_RULE "</Rules>");
     step_expect(&h, "CreateRule", "Priority=2&", created_rule);
 
     assert_int_equal(run_route(&h, &e), 0);
@@ -149,7 +156,8 @@ static void full_listeners_are_a_quota_with_figures(void **state)
     (void)state;
     step_open(&h);
     expect_new_group(&h);
-    step_sql(&h, "INSERT INTO berth.listener_slots (listener_arn, priority) SELECT '" STEP_LISTENER "', generate_series(1, 90)");
+    step_sql(&h, "INSERT INTO berth.listener_slots (listener_arn, priority) SELECT '" STEP_LISTENER
+                 "', generate_series(1, 90)");
 
     assert_int_equal(run_route(&h, &e), ERR_QUOTA);
 
@@ -166,7 +174,8 @@ static void a_full_listener_leaves_the_next_one(void **state)
     step_open(&h);
     h.listeners[1] = SECOND_LISTENER;
     h.settings.listeners.count = 2;
-    step_sql(&h, "INSERT INTO berth.listener_slots (listener_arn, priority) SELECT '" STEP_LISTENER "', generate_series(1, 90)");
+    step_sql(&h, "INSERT INTO berth.listener_slots (listener_arn, priority) SELECT '" STEP_LISTENER
+                 "', generate_series(1, 90)");
     expect_new_group(&h);
     step_expect(&h, "DescribeRules", NULL, no_rules);
     step_expect(&h, "CreateRule", "Priority=1&", created_rule);

@@ -1,5 +1,6 @@
 """The process itself: its options, its socket, its end, and peers that misbehave."""
 
+import concurrent.futures
 import itertools
 import os
 import pathlib
@@ -334,20 +335,34 @@ def test_one_connection_carries_several_requests_when_the_web_server_wants_so(se
 
 
 def test_no_thread_ends_when_file_descriptors_run_out(serve, app):
-    limit = 40
-    responder = serve(env={"BERTH_HOOKS_THREADS": "64", "BERTH_DATABASE_CONNECTIONS": "4"},
-                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)))
+    responder = serve()
     assert deliver(responder, app)[0] == 202
     threads = len(os.listdir(f"/proc/{responder.pid}/task"))
-    greedy = [fastcgi.Connection(responder.socket) for _ in range(limit + 20)]
 
-    wait_until(lambda: "Too many open files" in responder.log(), what="running out of descriptors")
+    _, most = resource.prlimit(responder.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(responder.pid, resource.RLIMIT_NOFILE, (4, most))
+    # A thread that waits in accept has its descriptor already; each needs a connection to come to the next.
+    greedy = [fastcgi.Connection(responder.socket) for _ in range(200)]
     for connection in greedy:
         connection.socket.close()
-    wait_until(lambda: len(os.listdir(f"/proc/{responder.pid}/fd")) < limit - 4, what="descriptors' coming back")
+    wait_until(lambda: "Too many open files" in responder.log(), what="running out of descriptors")
+    resource.prlimit(responder.pid, resource.RLIMIT_NOFILE, (1024, most))
 
-    assert [deliver(responder, app)[0] for _ in range(30)] == [202] * 30
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        answers = list(pool.map(lambda _: deliver(responder, app)[0], range(128)))
+    assert answers == [202] * 128
     assert len(os.listdir(f"/proc/{responder.pid}/task")) == threads
+    assert responder.log().count("Too many open files") < 5, "one line in ten seconds is enough"
+
+
+def test_more_threads_than_descriptors_are_refused_at_start(parts):
+    hooks, folder = parts
+
+    done = run("--hooks", "--socket", str(folder / "many.sock"), env=hooks.env,
+               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)))
+
+    assert done.returncode == 2
+    assert "64 threads" in done.stderr and "100" in done.stderr
 
 
 def test_descriptors_stay_below_what_select_can_hold(serve):

@@ -73,7 +73,9 @@ static void colours_and_control_characters_are_dropped(void **state)
     (void)state;
 
     assert_masked("\033[31mred\033[0m\n", "red");
-    assert_masked("a\tb\x07" "c", "a b c");
+    assert_masked("a\tb\x07"
+                  "c",
+                  "a b c");
     assert_masked("pass\033[1mword=\033[0mx", "password=***");
 }
 

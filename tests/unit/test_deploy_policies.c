@@ -111,12 +111,14 @@ static void no_other_account_can_have_a_service_assume_a_role(void **state)
 
     assert_string_equal(
         json_to_text(tasks, mem),
-        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"ecs-tasks.amazonaws.com\"},"
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"ecs-tasks."
+        "amazonaws.com\"},"
         "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"aws:SourceAccount\":\"123456789012\"},"
         "\"ArnLike\":{\"aws:SourceArn\":\"arn:aws:ecs:eu-central-1:123456789012:*\"}}}]}");
     assert_string_equal(
         json_to_text(builds, mem),
-        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"codebuild.amazonaws.com\"},"
+        "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Principal\":{\"Service\":\"codebuild."
+        "amazonaws.com\"},"
         "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{\"aws:SourceAccount\":\"123456789012\","
         "\"aws:SourceArn\":\"arn:aws:codebuild:eu-central-1:123456789012:project/berth-shop\"}}}]}");
 }
@@ -193,8 +195,10 @@ static void china_has_a_registry_of_its_own(void **state)
     china.partition = "aws-cn";
     china.region = "cn-north-1";
 
-    assert_string_equal(policy_repository_uri(&shop, mem), "123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth/shop");
-    assert_string_equal(policy_repository_uri(&china, mem), "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/berth/shop");
+    assert_string_equal(policy_repository_uri(&shop, mem),
+                        "123456789012.dkr.ecr.eu-central-1.amazonaws.com/berth/shop");
+    assert_string_equal(policy_repository_uri(&china, mem),
+                        "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/berth/shop");
 }
 
 int main(void)

@@ -11,9 +11,7 @@
 #include "core/deploy/rollout_reason.h"
 
 static const struct build_subject subject = { .app = "shop", .release = 3, .repository = "acme/shop" };
-static const struct app shop = {
-    .name = "shop", .port = 8080, .health_check_path = "/healthz", .memory_mib = 512
-};
+static const struct app shop = { .name = "shop", .port = 8080, .health_check_path = "/healthz", .memory_mib = 512 };
 
 enum { LINES_MAX = 16 };
 
@@ -78,7 +76,8 @@ static void a_missing_dockerfile_is_named(void **state)
 static void the_agents_own_lines_are_not_the_reason(void **state)
 {
     static const char *const log[] = { "src/main.c:3: undeclared identifier", "",
-                                       "[Container] 2026/11/23 08:48:02 Command did not exit successfully", "------", NULL };
+                                       "[Container] 2026/11/23 08:48:02 Command did not exit successfully", "------",
+                                       NULL };
     struct err e;
     (void)state;
 
@@ -89,18 +88,26 @@ static void the_agents_own_lines_are_not_the_reason(void **state)
 
 static void a_failing_step_is_told_by_its_last_line(void **state)
 {
-    static const char *const log[] = { "#7 [3/5] RUN make", "#7 0.1 cc main.c", "#7 0.2 main.c:3: undeclared identifier",
-                                       "#8 0.3 of another step",
-                                       "#7 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
-                                       "------", " > [3/5] RUN make:", "Dockerfile:4",
-                                       "ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2", NULL };
+    static const char *const log[] = {
+        "#7 [3/5] RUN make",
+        "#7 0.1 cc main.c",
+        "#7 0.2 main.c:3: undeclared identifier",
+        "#8 0.3 of another step",
+        "#7 ERROR: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
+        "------",
+        " > [3/5] RUN make:",
+        "Dockerfile:4",
+        "ERROR: failed to solve: process \"/bin/sh -c make\" did not complete successfully: exit code: 2",
+        NULL
+    };
     struct err e;
     (void)state;
 
     explain_build(failed_build, log, &e);
 
-    assert_string_equal(e.message, "The build stopped in BUILD: main.c:3: undeclared identifier (process \"/bin/sh -c make\" did "
-                                   "not complete successfully: exit code: 2)");
+    assert_string_equal(e.message,
+                        "The build stopped in BUILD: main.c:3: undeclared identifier (process \"/bin/sh -c make\" did "
+                        "not complete successfully: exit code: 2)");
 }
 
 static void a_build_that_took_too_long_says_how_long_it_may(void **state)
@@ -138,7 +145,8 @@ static void a_secret_in_the_phases_message_is_masked(void **state)
     struct err e;
     (void)state;
 
-    explain_build("{\"buildStatus\":\"FAILED\",\"phases\":[{\"phaseType\":\"DOWNLOAD_SOURCE\",\"phaseStatus\":\"FAILED\",\"contexts\":"
+    explain_build("{\"buildStatus\":\"FAILED\",\"phases\":[{\"phaseType\":\"DOWNLOAD_SOURCE\",\"phaseStatus\":"
+                  "\"FAILED\",\"contexts\":"
                   "[{\"statusCode\":\"CLIENT_ERROR\",\"message\":\"InvalidAccessKeyId AKIAIOSFODNN7EXAMPLE\"}]}]}",
                   nothing, &e);
 
@@ -152,9 +160,11 @@ static void a_crash_is_told_by_code_and_last_line(void **state)
     (void)state;
 
     explain_task("{\"stopCode\":\"EssentialContainerExited\",\"stoppedReason\":\"Essential container in task exited\","
-                 "\"containers\":[{\"name\":\"app\",\"exitCode\":1}]}", 2, log, &e);
+                 "\"containers\":[{\"name\":\"app\",\"exitCode\":1}]}",
+                 2, log, &e);
 
-    assert_string_equal(e.message, "The rollout stopped: the app ended by itself with exit code 1, saying: panic: no DATABASE_URL");
+    assert_string_equal(
+        e.message, "The rollout stopped: the app ended by itself with exit code 1, saying: panic: no DATABASE_URL");
     assert_non_null(strstr(e.hint, "v2 is still live: visitors saw nothing."));
 }
 
@@ -163,7 +173,8 @@ static void a_crash_with_an_empty_log_says_so(void **state)
     struct err e;
     (void)state;
 
-    explain_task("{\"stopCode\":\"EssentialContainerExited\",\"containers\":[{\"name\":\"app\",\"exitCode\":0}]}", 0, nothing, &e);
+    explain_task("{\"stopCode\":\"EssentialContainerExited\",\"containers\":[{\"name\":\"app\",\"exitCode\":0}]}", 0,
+                 nothing, &e);
 
     assert_non_null(strstr(e.message, "exit code 0, and its log is empty"));
     assert_non_null(strstr(e.hint, "Nothing of this app is live yet"));
@@ -175,7 +186,8 @@ static void running_out_of_memory_names_the_limit(void **state)
     (void)state;
 
     explain_task("{\"stopCode\":\"EssentialContainerExited\",\"containers\":[{\"name\":\"app\",\"exitCode\":137,"
-                 "\"reason\":\"OutOfMemoryError: Container killed due to memory usage\"}]}", 0, nothing, &e);
+                 "\"reason\":\"OutOfMemoryError: Container killed due to memory usage\"}]}",
+                 0, nothing, &e);
 
     assert_non_null(strstr(e.message, "more than its 512 MiB"));
 }
@@ -185,8 +197,10 @@ static void an_unhealthy_app_is_told_what_was_asked_of_it(void **state)
     struct err e;
     (void)state;
 
-    explain_task("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Task failed ELB health checks in (target-group x)\","
-                 "\"containers\":[{\"name\":\"app\",\"exitCode\":143}]}", 0, nothing, &e);
+    explain_task("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Task failed ELB health checks in "
+                 "(target-group x)\","
+                 "\"containers\":[{\"name\":\"app\",\"exitCode\":143}]}",
+                 0, nothing, &e);
 
     assert_non_null(strstr(e.message, "GET /healthz on port 8080"));
     assert_non_null(strstr(e.hint, "listen on 0.0.0.0"));
@@ -197,19 +211,24 @@ static void an_image_that_cannot_be_pulled_is_the_operators(void **state)
     struct err e;
     (void)state;
 
-    explain_task("{\"stopCode\":\"TaskFailedToStart\",\"stoppedReason\":\"CannotPullContainerError: i/o timeout\",\"containers\":[]}", 0,
-                 nothing, &e);
+    explain_task("{\"stopCode\":\"TaskFailedToStart\",\"stoppedReason\":\"CannotPullContainerError: i/o "
+                 "timeout\",\"containers\":[]}",
+                 0, nothing, &e);
 
-    assert_string_equal(e.message, "The rollout stopped: the app's tasks could not start: CannotPullContainerError: i/o timeout");
+    assert_string_equal(e.message,
+                        "The rollout stopped: the app's tasks could not start: CannotPullContainerError: i/o timeout");
     assert_non_null(strstr(e.hint, "operator"));
 }
 
 static void a_task_that_made_room_tells_nothing(void **state)
 {
-    AUTO_JSON json_object *made_room = parsed("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Scaling activity initiated by "
-                                              "(deployment ecs-svc/1)\"}");
-    AUTO_JSON json_object *by_hand = parsed("{\"stopCode\":\"UserInitiated\",\"stoppedReason\":\"Task stopped by user\"}");
-    AUTO_JSON json_object *unhealthy = parsed("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Task failed ELB health checks\"}");
+    AUTO_JSON json_object *made_room =
+        parsed("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Scaling activity initiated by "
+               "(deployment ecs-svc/1)\"}");
+    AUTO_JSON json_object *by_hand =
+        parsed("{\"stopCode\":\"UserInitiated\",\"stoppedReason\":\"Task stopped by user\"}");
+    AUTO_JSON json_object *unhealthy =
+        parsed("{\"stopCode\":\"ServiceSchedulerInitiated\",\"stoppedReason\":\"Task failed ELB health checks\"}");
     (void)state;
 
     assert_false(rollout_task_tells(made_room));

@@ -261,7 +261,7 @@ static void an_archive_is_handed_on_whole(void **state)
 
 static void a_branch_s_head_that_can_t_be_read_is_refused(void **state)
 {
-    static const char *const bad[] = { "", "[]", "{\"object\":{}}", "{\"object\":{\"sha\":7}}", "<html>" };
+    static const char *const bad[] = { "", "[]", "{\"commit\":{}}", "{\"commit\":{\"sha\":7}}", "<html>" };
     struct fixture *f = *state;
     AUTO_ARENA struct arena *mem = arena_new();
 
@@ -279,9 +279,8 @@ static void a_branch_s_head_is_its_commit(void **state)
     struct fixture *f = *state;
     AUTO_ARENA struct arena *mem = arena_new();
     const char *sha = NULL;
-    fake_expect(f->fake, "GET", API "/repos/acme/shop/git/ref/heads/release/1%20x", NULL);
-    fake_reply(f->fake, 200, NULL,
-               "{\"ref\":\"refs/heads/release/1 x\",\"object\":{\"type\":\"commit\",\"sha\":\"" SHA "\"}}");
+    fake_expect(f->fake, "GET", API "/repos/acme/shop/branches/release/1%20x", NULL);
+    fake_reply(f->fake, 200, NULL, "{\"name\":\"release/1 x\",\"commit\":{\"sha\":\"" SHA "\"}}");
 
     assert_int_equal(github_branch_head(&f->gh, "acme/shop", "release/1 x", mem, &sha, &f->e), 0);
 
