@@ -63,12 +63,25 @@ static json_object *settings_rows(const struct app *app, struct arena *mem)
     return rows;
 }
 
-static json_object *resource_rows(const struct app_page *page)
+/* "target_group" as "Target group". */
+static const char *kind_word(const char *kind, struct arena *mem)
+{
+    char *word = arena_copy(mem, kind);
+
+    for (char *c = word; *c; c++)
+        if (*c == '_')
+            *c = ' ';
+    if (*word >= 'a' && *word <= 'z')
+        *word = (char)(*word - 'a' + 'A');
+    return word;
+}
+
+static json_object *resource_rows(const struct app_page *page, struct arena *mem)
 {
     json_object *rows = json_new_array();
 
     for (size_t i = 0; i < page->resource_count; i++)
-        json_append(rows, json_build("{s:s, s:s, s:s}", "kind", page->resources[i].kind, "name", page->resources[i].name, "arn",
+        json_append(rows, json_build("{s:s, s:s, s:s}", "kind", kind_word(page->resources[i].kind, mem), "name", page->resources[i].name, "arn",
                                      page->resources[i].arn));
     return rows;
 }
@@ -141,13 +154,15 @@ int app_model(struct admin *admin, struct db *db, struct request *request, json_
     struct mark mark = mark_of_condition(condition_of(&page));
     const char *host = admin_host(admin, name, page.live.host, mem);
     const struct release *first = told_release(&page);
+    if (first && condition_of(&page) == APP_MOVING)
+        mark.word = arena_printf(mem, "%s v%d", moving_word(first->step), first->number);
     *model = json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:b, s:O, s:o, s:o, s:o, s:b, s:s}", "title",
                         arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", mark.word, "host", host,
                         "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty",
                         page.count == 0, "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
                         arena_printf(mem, "https://github.com/%s", page.app.repository), "moving",
                         first && first->state != RELEASE_FAILED, "told", told, "releases", release_rows(admin, &page, mem),
-                        "settings", settings_rows(&page.app, mem), "resources", resource_rows(&page), "has_resources",
+                        "settings", settings_rows(&page.app, mem), "resources", resource_rows(&page, mem), "has_resources",
                         page.resource_count > 0, "all_command", arena_printf(mem, "berth releases %s --limit 10000", name));
     return 0;
 }

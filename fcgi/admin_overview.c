@@ -33,9 +33,8 @@ static void tell_condition(struct admin *admin, const struct app_summary *a, str
             *word = "Going away";
         *note = "takes no push";
         return;
-    case APP_LIVE:
-        if (strcmp(a->newest_state, "live") != 0)
-            *note = arena_printf(mem, "%s, %s", a->newest_state, *note);
+    case APP_LIVE: /* the column beside tells of the live one */
+        *note = a->newest_release == a->live_release ? "" : arena_printf(mem, "%s, %s", a->newest_state, *note);
         return;
     case APP_NONE:
         *note = a->newest_release ? "nothing is live" : "waits for its first push";
@@ -49,7 +48,9 @@ static void tell_condition(struct admin *admin, const struct app_summary *a, str
 static json_object *condition_of(struct admin *admin, const struct app_summary *a, struct arena *mem)
 {
     struct mark mark = mark_of_condition(a->condition);
-    int number = a->condition == APP_MOVING ? a->moving_release : a->newest_release;
+    int number = a->condition == APP_MOVING                                            ? a->moving_release
+                 : a->condition == APP_LIVE && a->newest_release == a->live_release ? 0
+                                                                                    : a->newest_release;
     const char *note = "";
 
     tell_condition(admin, a, mem, &mark.word, &note);
@@ -157,7 +158,7 @@ static json_object *counts_of(const struct app_counts *counts, const struct summ
 {
     json_object *rows = json_new_array();
 
-    json_append(rows, count_of("/", "", "All", counts->all, !page->only));
+    json_append(rows, count_of("/", "mark", "All", counts->all, !page->only));
     for (int i = 0; i < APP_CONDITION_COUNT; i++) {
         enum app_condition condition = (enum app_condition)i;
         struct mark mark = mark_of_condition(condition);

@@ -75,7 +75,7 @@ bool step_parse(const char *name, enum step_name *out)
 const char *release_sentence(const struct release *release, int live, struct arena *mem)
 {
     static const char *const words[RELEASE_STATE_COUNT] = {
-        [RELEASE_QUEUED] = "Queued", [RELEASE_LIVE] = "Went live", [RELEASE_SUPERSEDED] = "Superseded by a newer push",
+        [RELEASE_QUEUED] = "Queued", [RELEASE_LIVE] = "Went live", [RELEASE_SUPERSEDED] = "Superseded",
         [RELEASE_CANCELLED] = "Cancelled",
     };
 
@@ -83,7 +83,11 @@ const char *release_sentence(const struct release *release, int live, struct are
         return arena_printf(mem, "Failed at %s", step_name_text(release->step));
     if (release->state == RELEASE_RUNNING)
         return moving_word(release->step);
-    return release->number == live ? "Live" : words[release->state];
+    if (release->number == live)
+        return "Live";
+    if (release->state == RELEASE_LIVE && !strcmp(release->kind, "rollback"))
+        return "Rollback went live";
+    return words[release->state];
 }
 
 const char *visitors_see(const struct release *release, int live, struct arena *mem)

@@ -75,7 +75,7 @@ int server_listen(const char *path, int backlog, int *fd, struct err *e)
                 sizeof(address.sun_path) - 1);
         return err_hint(e, "Choose a shorter path for --socket.");
     }
-    strcpy(address.sun_path, path);
+    memcpy(address.sun_path, path, strlen(path) + 1);
     if (make_way(&address, e))
         return e->code;
 

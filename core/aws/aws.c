@@ -52,7 +52,8 @@ static int check_credentials(struct err *e)
     for (const char *const *name = names; *name; name++)
         if (!environment(*name)) {
             err_set(e, ERR_INVALID, "no AWS credentials: %s isn't set", *name);
-            return err_hint(e, "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary ones, AWS_SESSION_TOKEN");
+            return err_hint(e,
+                            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary ones, AWS_SESSION_TOKEN");
         }
     return 0;
 }

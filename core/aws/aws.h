@@ -48,7 +48,7 @@ struct aws_credentials {
 struct aws; /* one per process, safe from any thread */
 
 struct aws_options {
-    const char *region;     /* NULL: AWS_REGION, then AWS_DEFAULT_REGION */
+    const char *region; /* NULL: AWS_REGION, then AWS_DEFAULT_REGION */
     struct http transport;
     const struct clock *clock; /* NULL: clock_system */
     int tries;                 /* 0: AWS_TRIES_MAX */

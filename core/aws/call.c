@@ -12,8 +12,8 @@ static int prepare(const struct aws_service *service, const char *operation, con
     if (service->protocol == AWS_JSON) {
         headers[0] = (struct http_header){ "Content-Type",
                                            arena_printf(mem, "application/x-amz-json-%s", service->json_version) };
-        headers[1] = (struct http_header){ "X-Amz-Target",
-                                           arena_printf(mem, "%s.%s", service->target_prefix, operation) };
+        headers[1] =
+            (struct http_header){ "X-Amz-Target", arena_printf(mem, "%s.%s", service->target_prefix, operation) };
         x->header_count = 2;
         if (ask)
             body = json_to_text(ask, mem);
@@ -37,8 +37,10 @@ int aws_call(struct aws *aws, const struct aws_service *service, const char *ope
     struct http_reply answer;
 
     if (service->protocol == AWS_REST_XML)
-        return err_set(e, ERR_INTERNAL, "%s %s: aws_call has no REST calls, see s3.h", service->signing_name, operation);
-    if (aws_endpoint_of(service, aws->region, mem, &x.endpoint, e) || prepare(service, operation, ask, mem, headers, &x, e))
+        return err_set(e, ERR_INTERNAL, "%s %s: aws_call has no REST calls, see s3.h", service->signing_name,
+                       operation);
+    if (aws_endpoint_of(service, aws->region, mem, &x.endpoint, e) ||
+        prepare(service, operation, ask, mem, headers, &x, e))
         return e->code;
     if (aws_exchange(aws, &x, mem, &answer, e))
         return e->code;

@@ -4,10 +4,10 @@
 
 #include "core/aws/client.h"
 
-static const char new_credentials[] =
-    "the credentials have expired: give fresh ones in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again";
-static const char unknown_key[] =
-    "AWS doesn't know this access key: check AWS_ACCESS_KEY_ID and, for temporary keys, AWS_SESSION_TOKEN, and the region";
+static const char new_credentials[] = "the credentials have expired: give fresh ones in AWS_ACCESS_KEY_ID, "
+                                      "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again";
+static const char unknown_key[] = "AWS doesn't know this access key: check AWS_ACCESS_KEY_ID and, for temporary keys, "
+                                  "AWS_SESSION_TOKEN, and the region";
 static const char wrong_secret[] = "check AWS_SECRET_ACCESS_KEY: it isn't the one of this access key";
 static const char clock_is_off[] = "set this machine's clock (NTP): AWS takes at most 5 minutes of difference";
 static const char opt_in[] = "enable this service or region for the account in the AWS console";

@@ -46,8 +46,8 @@ static int send_once(struct aws *aws, const struct aws_exchange *x, struct signe
                      struct http_reply *reply, struct err *e)
 {
     const char *path = arena_printf(mem, "%s%s", x->endpoint.prefix, x->path);
-    const char *url = arena_printf(mem, "%s://%s%s%s%s", x->endpoint.scheme, x->endpoint.host, path,
-                                   *x->query ? "?" : "", x->query);
+    const char *url =
+        arena_printf(mem, "%s://%s%s%s%s", x->endpoint.scheme, x->endpoint.host, path, *x->query ? "?" : "", x->query);
     struct http_request http;
     int failure;
 

@@ -148,7 +148,8 @@ static void hint_region(const struct aws_exchange *x, const struct aws_fault *fa
 }
 
 /* "ecs DescribeServices: ClusterNotFoundException: Cluster not found. (HTTP 400, request 01d3ad25-...)" */
-static int say(const struct aws_exchange *x, const struct aws_fault *fault, int status, enum err_code code, struct err *e)
+static int say(const struct aws_exchange *x, const struct aws_fault *fault, int status, enum err_code code,
+               struct err *e)
 {
     const char *words = *fault->message ? fault->message : *fault->code ? "no more was said" : "no reason was given";
     const char *request_id = *fault->request_id ? fault->request_id : "unknown";

@@ -23,7 +23,8 @@ struct s3_object {
 int s3_head(struct aws *aws, const char *bucket, const char *key, struct arena *mem, bool *found, struct s3_object *out,
             struct err *e);
 int s3_head_bucket(struct aws *aws, const char *bucket, struct err *e);
-int s3_bucket_versioned(struct aws *aws, const char *bucket, bool *versioned, struct err *e); /* enabled, not suspended */
+int s3_bucket_versioned(struct aws *aws, const char *bucket, bool *versioned,
+                        struct err *e); /* enabled, not suspended */
 int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *version_id, struct err *e);
 
 /* An upload in pieces. After a failure, or when it isn't ended, s3_upload_free aborts what was begun. */

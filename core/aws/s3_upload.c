@@ -43,11 +43,9 @@ struct s3_upload *s3_upload_new(struct aws *aws, const char *bucket, const char 
 
 static struct s3_request request_of(const struct s3_upload *upload, const char *operation, const char *method)
 {
-    return (struct s3_request){ .operation = operation,
-                                .action = "s3:PutObject",
-                                .method = method,
-                                .bucket = upload->bucket,
-                                .key = upload->key };
+    return (struct s3_request){
+        .operation = operation, .action = "s3:PutObject", .method = method, .bucket = upload->bucket, .key = upload->key
+    };
 }
 
 static int begin(struct s3_upload *upload, struct err *e)

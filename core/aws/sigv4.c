@@ -227,8 +227,8 @@ static void signing_key(const struct secret *secret_access_key, const struct sig
     arena_free(mem);
 }
 
-void sigv4_signature(const struct secret *secret_access_key, const struct sigv4_scope *scope, const char *string_to_sign,
-                     char out[HASH_HEX_SIZE])
+void sigv4_signature(const struct secret *secret_access_key, const struct sigv4_scope *scope,
+                     const char *string_to_sign, char out[HASH_HEX_SIZE])
 {
     uint8_t key[HASH_SIZE], signature[HASH_SIZE];
 

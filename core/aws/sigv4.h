@@ -38,8 +38,8 @@ struct sigv4_style {
 char *sigv4_canonical_request(struct arena *mem, const struct sigv4_request *request, struct sigv4_style style);
 char *sigv4_signed_headers(struct arena *mem, const struct sigv4_request *request);
 char *sigv4_string_to_sign(struct arena *mem, const char *canonical_request, const struct sigv4_scope *scope);
-void sigv4_signature(const struct secret *secret_access_key, const struct sigv4_scope *scope, const char *string_to_sign,
-                     char out[HASH_HEX_SIZE]);
+void sigv4_signature(const struct secret *secret_access_key, const struct sigv4_scope *scope,
+                     const char *string_to_sign, char out[HASH_HEX_SIZE]);
 
 /* The value of the Authorization header. */
 char *sigv4_authorization(struct arena *mem, const struct sigv4_request *request, struct sigv4_style style,

@@ -140,24 +140,24 @@ static int all_summaries(struct cli *cli, json_object *rows, const char ***cells
 {
     AUTO_DB struct db *db = NULL;
     struct db_pool *admin = NULL;
-    const char *after = NULL;
+    struct summary_page page = { .by_name = true, .limit = APPS_PAGE };
     size_t got = APPS_PAGE;
 
     if (cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e))
         return e->code;
     while (got == APPS_PAGE) {
-        struct app_summary *page = NULL;
-        if (app_summaries(db, after, APPS_PAGE, cli->mem, &page, &got, e))
+        struct app_summary *some = NULL;
+        if (app_summaries(db, &page, cli->mem, &some, &got, e))
             return e->code;
         const char **grown = arena_array(cli->mem, (*count + got) * 6 + 1, sizeof *grown);
         if (*count)
             memcpy(grown, *cells, *count * 6 * sizeof *grown);
         *cells = grown;
         for (size_t i = 0; i < got; i++, (*count)++) {
-            json_append(rows, summary_json(&page[i]));
-            summary_cells(cli->mem, &page[i], grown + *count * 6);
+            json_append(rows, summary_json(&some[i]));
+            summary_cells(cli->mem, &some[i], grown + *count * 6);
         }
-        after = got ? page[got - 1].app : NULL;
+        page.after_app = got ? some[got - 1].app : NULL;
     }
     return 0;
 }

@@ -64,7 +64,7 @@ static bool sync_receive(PGconn *conn, PGresult **refusal)
     return is_sync;
 }
 
-static struct step *receive_all(PGconn *conn, struct step *steps, size_t count, bool *lost)
+static __attribute__((nonnull)) struct step *receive_all(PGconn *conn, struct step *steps, size_t count, bool *lost)
 {
     struct step *failed = NULL;
     PGresult *refusal = NULL;

@@ -94,7 +94,7 @@ const struct config_option settings_table[] = {
     { "worker", "lease_s", "BERTH_WORKER_LEASE_S", CONFIG_INT, AT(worker_lease_s), "150", LEASE_LEAST_S, 3600,
       .help = "seconds a worker holds a release without a word; another takes over after it" },
     { "worker", "role_settle_s", "BERTH_WORKER_ROLE_SETTLE_S", CONFIG_INT, AT(role_settle_s), "10", 0, 300,
-      .help = "seconds between making an app's roles and starting its first tasks: AWS doesn't believe a role at once" },
+      .help = "seconds between making an app's roles and its first tasks: AWS doesn't believe a role at once" },
 
     { "log", "level", "BERTH_LOG_LEVEL", CONFIG_ENUM, AT(log_level), "info", .choices = log_levels,
       .help = "least level: debug, info, warn or error" },

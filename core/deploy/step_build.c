@@ -80,7 +80,7 @@ static int start(struct step_run *run, const char *project, const char *token, s
     const char *id;
 
     if (step_call(run, &CODEBUILD, "StartBuild", token, ask, &reply, e))
-        return step_role_may_be_fresh(e);
+        return step_not_yet(e);
     if (json_read_text(reply, "/build/id", run->mem, &id, e))
         return e->code;
     return keep_build(run, id, e);
@@ -154,9 +154,10 @@ static int fail(struct step_run *run, const json_object *build, struct err *e)
     const struct build_subject subject = { .app = run->app.name,
                                            .release = run->release.number,
                                            .repository = run->app.repository };
-    struct log_page log;
+    struct log_page log = { 0 };
 
-    if (build_log_tail(run->aws, run->app.name, run->release.build_id, run->mem, &log, e))
+    /* A log that we may not read doesn't keep the build's own words from being told. */
+    if (build_log_tail(run->aws, run->app.name, run->release.build_id, run->mem, &log, e) && err_may_retry(e))
         return e->code;
     return build_reason(&subject, build, &log, e);
 }

@@ -177,7 +177,7 @@ static int role_ensure(struct step_run *run, const struct role *role, struct err
     if (current)
         return 0;
     if (role_make(run, role, e))
-        return e->code;
+        return step_not_yet(e);
     return resource_record(run, role->kind, role->name, arn, hash, e);
 }
 
@@ -247,14 +247,20 @@ static int project_ensure(struct step_run *run, struct err *e)
         return 0;
     if (create(run, &CODEBUILD, "CreateProject", name, project, "ResourceAlreadyExistsException", NULL, &exists, e) ||
         (exists && project_update(run, name, project, e)))
-        return step_role_may_be_fresh(e);
+        return step_not_yet(e);
     return resource_record(run, RESOURCE_BUILD_PROJECT, name, arn, hash, e);
 }
 
 int identity_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
 {
-    if (log_group_ensure(run, e) || repository_ensure(run, e) || roles_ensure(run, e) || project_ensure(run, e))
+    struct resource project;
+
+    if (resource_find(run, RESOURCE_BUILD_PROJECT, &project, e) || log_group_ensure(run, e) ||
+        repository_ensure(run, e) || roles_ensure(run, e) || project_ensure(run, e))
         return e->code;
     *answer = STEP_DONE;
-    return 0;
+    if (project.arn)
+        return 0;
+    return step_note(run, "info", e, "%s has its own log group, image repository, roles and build project",
+                     run->app.name);
 }

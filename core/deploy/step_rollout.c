@@ -76,7 +76,7 @@ static int service_update(struct step_run *run, const json_object *settings, jso
 
     for (struct json_member m = json_first(settings); m.name; m = json_next(m))
         json_put(ask, m.name, json_hold(m.value));
-    return step_call(run, &ECS, "UpdateService", name, ask, reply, e) ? step_role_may_be_fresh(e) : 0;
+    return step_call(run, &ECS, "UpdateService", name, ask, reply, e) ? step_not_yet(e) : 0;
 }
 
 /* Under the wanted name there is a service that this call didn't make: it is ours by its tag, or refused. */
@@ -110,7 +110,7 @@ static int service_create(struct step_run *run, const json_object *settings, jso
         return 0;
     if (e->code == ERR_INVALID && strstr(e->message, "idempotent"))
         return service_adopt(run, settings, reply, e);
-    return step_role_may_be_fresh(e);
+    return step_not_yet(e);
 }
 
 static bool is_gone(const struct err *e)
@@ -202,8 +202,10 @@ static int fail(struct step_run *run, const char *said, bool rolled_back, struct
     if (deployment_find(run->db, run->app.name, run->mem, &live, e))
         return e->code;
     failure.live_release = live.release;
-    if (find_stopped_task(run, &tasks, &failure, e) || read_task_log(run, &failure, e) ||
-        (!rolled_back && withdraw(run, &live, e)))
+    /* What we may not read doesn't keep the rest from being told. */
+    if ((find_stopped_task(run, &tasks, &failure, e) || read_task_log(run, &failure, e)) && err_may_retry(e))
+        return e->code;
+    if (!rolled_back && withdraw(run, &live, e))
         return e->code;
     return rollout_reason(&failure, e);
 }

@@ -9,7 +9,7 @@
 #include <strings.h>
 
 #include "core/deploy/ownership.h"
-#include "core/deploy/step.h"
+#include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
 enum {
@@ -140,7 +140,7 @@ static int target_group_ensure(struct step_run *run, struct resource *group, str
         return 0;
     if (target_group_make(run, generation_of(group), &group->name, &group->arn, e) ||
         set_deregistration_delay(run, group->name, group->arn, e))
-        return e->code;
+        return step_not_yet(e);
     return resource_record(run, RESOURCE_TARGET_GROUP, group->name, group->arn, hash, e);
 }
 
@@ -286,7 +286,7 @@ static int rule_make(struct step_run *run, struct slot *slot, const char *host, 
             if (!rule_create(run, slot, host, target_group_arn, arn, e))
                 return 0;
             if (!err_is(e, "PriorityInUse"))
-                return e->code;
+                return step_not_yet(e);
             read_of = NULL; /* somebody was faster, or it was us and the answer was lost: look again */
             continue;
         }

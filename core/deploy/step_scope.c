@@ -2,17 +2,27 @@
 
 #include <string.h>
 
-int step_role_may_be_fresh(struct err *e)
+static bool says(const struct err *e, const char *const *signs)
 {
-    static const char *const signs[] = { "sts:AssumeRole", "Role is not valid", "nable to assume",
-                                         "service linked role" };
+    for (; *signs; signs++)
+        if (strstr(e->message, *signs))
+            return true;
+    return false;
+}
 
-    for (size_t i = 0; e->code == ERR_INVALID && i < sizeof signs / sizeof *signs; i++)
-        if (strstr(e->message, signs[i])) {
-            e->code = ERR_TRANSIENT;
-            err_hint(e,
-                     "A new role takes some seconds until AWS believes it. If this stays, a policy of the organization "
-                     "may keep the service from assuming the role.");
-        }
+int step_not_yet(struct err *e)
+{
+    static const char *const of_a_role[] = { "sts:AssumeRole", "Role is not valid", "nable to assume",
+                                             "service linked role", NULL };
+    static const char *const of_a_route[] = { "does not have an associated load balancer", NULL };
+
+    if (e->code == ERR_INVALID && says(e, of_a_role)) {
+        e->code = ERR_TRANSIENT;
+        err_hint(e, "A new role takes some seconds until AWS believes it. If this stays, a policy of the organization "
+                    "may keep the service from assuming the role.");
+    } else if ((e->code == ERR_INVALID && says(e, of_a_route)) || err_is(e, "NoSuchEntity") ||
+               err_is(e, "TargetGroupNotFound")) {
+        e->code = ERR_TRANSIENT;
+    }
     return e->code;
 }

@@ -1,5 +1,5 @@
 /*
- * step_scope - the policy scope of a step's run, and errors that only mean "not yet".
+ * step_scope - the policy scope of a step's run, and refusals that only mean "not yet".
  *
  * Private to core/deploy's steps.
  */
@@ -25,9 +25,9 @@ static inline bool step_was_tried(const struct step_run *run)
 }
 
 /*
- * A role that was just made isn't believed at once: a service answers that it can't assume it, or that it isn't valid. That passes, and so does the first use of ECS
- * in an account, which makes a service-linked role. Such a refusal becomes ERR_TRANSIENT; any other error stays as it is. Returns e->code.
+ * AWS is not of one mind at once: a role that was just made isn't believed, a thing that was just made isn't found, and the first service of an account waits for its
+ * service-linked role. A refusal that may come from that becomes ERR_TRANSIENT; any other error stays as it is. Returns e->code.
  */
-int step_role_may_be_fresh(struct err *e);
+int step_not_yet(struct err *e);
 
 #endif

@@ -93,6 +93,13 @@ static int find_stored(struct step_run *run, const char *key, bool *found, struc
     return open ? s3_head(run->aws, run->settings->bucket, key, run->mem, found, out, e) : 0;
 }
 
+static const char *size_shown(struct arena *mem, int64_t bytes)
+{
+    if (bytes < 1024 * 1024)
+        return arena_printf(mem, "%.1f KiB", (double)bytes / 1024);
+    return arena_printf(mem, "%.1f MiB", (double)bytes / (1024 * 1024));
+}
+
 static int pin(struct step_run *run, const char *key, bool found, const struct s3_object *object, struct err *e)
 {
     const struct release_facts facts = { .source_version = object->version_id };
@@ -104,8 +111,8 @@ static int pin(struct step_run *run, const char *key, bool found, const struct s
     }
     if (release_set(run, &facts, e))
         return e->code;
-    return step_note(run, "info", e, "%s %.1f MiB of source at %s.", found ? "Found" : "Stored",
-                     (double)object->bytes / (1024 * 1024), key);
+    return step_note(run, "info", e, "%s %s of source at %s.", found ? "Found" : "Stored",
+                     size_shown(run->mem, object->bytes), key);
 }
 
 int source_ensure(struct step_run *run, enum step_answer *answer, struct err *e)

@@ -120,7 +120,7 @@ int task_definition_ensure(struct step_run *run, struct err *e)
         return keep(run, arn, e);
     ask = definition(run);
     if (step_call(run, &ECS, "RegisterTaskDefinition", family, ask, &reply, e))
-        return step_role_may_be_fresh(e);
+        return step_not_yet(e);
     if (json_read_text(reply, "/taskDefinition/taskDefinitionArn", run->mem, &arn, e))
         return e->code;
     return keep(run, arn, e);

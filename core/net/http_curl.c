@@ -272,7 +272,8 @@ static const struct {
     bool own_words;
     const char *hint;
 } results[] = {
-    { CURLE_UNSUPPORTED_PROTOCOL, ERR_INVALID, "CURLE_UNSUPPORTED_PROTOCOL", false, "give the http or https address of a web server" },
+    { CURLE_UNSUPPORTED_PROTOCOL, ERR_INVALID, "CURLE_UNSUPPORTED_PROTOCOL", false,
+      "give the http or https address of a web server" },
     { CURLE_URL_MALFORMAT, ERR_INVALID, "CURLE_URL_MALFORMAT", true, "correct the address" },
     { CURLE_COULDNT_RESOLVE_PROXY, ERR_TRANSIENT, "CURLE_COULDNT_RESOLVE_PROXY", true,
       "check https_proxy and no_proxy in the environment" },
@@ -325,8 +326,9 @@ static int run(struct http_curl *curl, struct exchange *x, struct curl_slist *he
     result = curl_easy_perform(handle);
     return_handle(curl, handle);
     if (x->failure)
-        return x->request->sink ? x->failure
-                                : err_context(x->e, "%s %s", x->request->method, http_url_shown(x->mem, x->request->url));
+        return x->request->sink
+                   ? x->failure
+                   : err_context(x->e, "%s %s", x->request->method, http_url_shown(x->mem, x->request->url));
     return result == CURLE_OK ? 0 : explain(x, result);
 }
 

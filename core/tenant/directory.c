@@ -41,7 +41,7 @@ static size_t fill(struct directory_entry *entries, const struct db_rows *rows)
 
         if (strlen(name) > APP_NAME_MAX || strcmp(db_get(rows, i, "state"), "deleting") == 0)
             continue;
-        strcpy(entries[count].name, name);
+        memcpy(entries[count].name, name, strlen(name) + 1);
         entries[count].policy = strcmp(db_get(rows, i, "webhook_policy"), "github") == 0 ? WEBHOOK_GITHUB : WEBHOOK_SIGNED;
         count++;
     }
@@ -161,7 +161,7 @@ bool directory_find(struct directory *dir, const char *app, struct directory_ent
 
     if (strlen(app) > APP_NAME_MAX)
         return false;
-    strcpy(key.name, app);
+    memcpy(key.name, app, strlen(app) + 1);
     pthread_rwlock_rdlock(&dir->lock);
     const struct directory_entry *found =
         dir->count > 0 ? bsearch(&key, dir->entries, dir->count, sizeof(key), by_name) : NULL;

@@ -13,6 +13,11 @@ PHASES = (
     "SUBMITTED", "QUEUED", "PROVISIONING", "DOWNLOAD_SOURCE", "INSTALL", "PRE_BUILD", "BUILD", "POST_BUILD",
     "UPLOAD_ARTIFACTS", "FINALIZING",
 )
+# What a build that a test lets end so says, unless the test says what.
+ORDERED = {
+    "TIMED_OUT": ("BUILD_TIMED_OUT", "Build has timed out."),
+    "FAULT": ("INTERNAL_SERVICE_ERROR", "CodeBuild is experiencing an issue. Try again later."),
+}
 # A failed BUILD still runs POST_BUILD, unless the buildspec aborts; an earlier failure goes to the end at once.
 AFTER_FAILURE = {"BUILD": "POST_BUILD", "POST_BUILD": "UPLOAD_ARTIFACTS", "UPLOAD_ARTIFACTS": "FINALIZING"}
 
@@ -24,11 +29,13 @@ class Build:
         self._world = world
         self._account = account
         self._region = region
-        self._started = started
+        self.started = started
         self._order = take_order(world.build_orders, record["projectName"])
         self._failed = None
         self._container = Container(world, account, region, record)
         self._timing = {phase: world.seconds(phase) for phase in PHASES}
+        if self._order and "ms" in self._order:
+            self._timing[self._order["phase"]] = float(self._order["ms"]) / 1000
         self._phases = []
         self._group, self._stream = log_names(record)
         self._enter("SUBMITTED", started)
@@ -40,8 +47,10 @@ class Build:
 
     def stop(self, now):
         self.settle(now)
-        if self.complete:
-            return
+        if not self.complete:
+            self._stop(now)
+
+    def _stop(self, now):
         self._close_phase(now, "STOPPED", None)
         self._enter("FINALIZING", now)
         self._close_phase(now, "SUCCEEDED", None)
@@ -54,8 +63,9 @@ class Build:
 
     def _enter(self, phase, at):
         self._phase = phase
-        timeout = self._started + self.record["timeoutInMinutes"] * 60
-        self._times_out = phase not in ("SUBMITTED", "QUEUED", "FINALIZING") and at + self._timing[phase] > timeout
+        limit = "queuedTimeoutInMinutes" if phase == "QUEUED" else "timeoutInMinutes"
+        timeout = self.started + self.record[limit] * 60
+        self._times_out = phase not in ("SUBMITTED", "FINALIZING") and at + self._timing[phase] > timeout
         self._ends = timeout if self._times_out else at + self._timing[phase]
         self._phases.append({"phaseType": phase, "startTime": utc(at)})
         self._phase_started = at
@@ -66,9 +76,11 @@ class Build:
 
     def _finish_phase(self, at):
         if self._times_out:
-            self._failed = PhaseFailed("BUILD_TIMED_OUT", "Build has timed out.", status="TIMED_OUT")
+            self._failed = PhaseFailed(*ORDERED["TIMED_OUT"], status="TIMED_OUT")
             self._close_phase(at, "TIMED_OUT", self._failed)
             return self._enter("FINALIZING", at)
+        if self._order and (self._order["phase"], self._order.get("status")) == (self._phase, "STOPPED"):
+            return self._stop(at)
         try:
             lines = self._run_phase()
             failure = None
@@ -96,7 +108,7 @@ class Build:
 
     def _run_phase(self):
         """The phase's effects. Returns what its commands print; raises PhaseFailed."""
-        if self._order and self._order["phase"] == self._phase:
+        if self._order and self._order["phase"] == self._phase and self._order.get("status") != "SUCCEEDED":
             raise ordered_failure(self._order, self._container)
         if self._phase == "PROVISIONING" and find_role(self._account, self.record["serviceRole"]) is None:
             raise PhaseFailed("ACCESS_DENIED", "The service role that was provided cannot be assumed: "
@@ -187,10 +199,9 @@ def ordered_failure(order, container):
     commands = buildspec.commands(order["phase"]) if buildspec else []
     command = commands[-1] if commands else order["phase"].lower()
     default = f"Error while executing command: {command}. Reason: exit status 1"
-    return PhaseFailed(
-        order.get("status_code", "COMMAND_EXECUTION_ERROR"), order.get("message", default), order.get("logs", []),
-        order.get("status", "FAILED"),
-    )
+    status = order.get("status", "FAILED")
+    code, message = ORDERED.get(status, ("COMMAND_EXECUTION_ERROR", default))
+    return PhaseFailed(order.get("status_code", code), order.get("message", message), order.get("logs", []), status)
 
 
 def log_names(record):

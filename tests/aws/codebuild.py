@@ -84,6 +84,7 @@ class CodeBuild:
             "badge": {"badgeEnabled": bool(params.get("badgeEnabled"))},
             "created": utc(now), "lastModified": utc(now),
         }
+        moto_project.born = now
         projects[params["name"]] = moto_project
         codebuild_backends[call.account][call.region].build_history.setdefault(params["name"], [])
         return {"project": moto_project.project_metadata}
@@ -103,14 +104,15 @@ class CodeBuild:
 
     def batch_get_projects(self, call):
         names = call.params["names"]
-        projects = _projects(call)
+        projects = {name: project for name, project in _projects(call).items() if not self._unseen(call, project.born)}
         return {
             "projects": [projects[_name_of(n)].project_metadata for n in names if _name_of(n) in projects],
             "projectsNotFound": [n for n in names if _name_of(n) not in projects],
         }
 
     def list_projects(self, call):
-        names, following = page(sorted(_projects(call)), call.params.get("nextToken"), invalid=BAD_TOKEN)
+        seen = [name for name, project in _projects(call).items() if not self._unseen(call, project.born)]
+        names, following = page(sorted(seen), call.params.get("nextToken"), invalid=BAD_TOKEN)
         return {"projects": names, "nextToken": following}
 
     # Builds
@@ -148,7 +150,8 @@ class CodeBuild:
         for build_id in ids:
             if ":" not in build_id:
                 raise Refused("InvalidInputException", f"Invalid build ID: {build_id}")
-        found = {i: self._builds[_build_id(i)].record for i in ids if _build_id(i) in self._builds}
+        known = {i: self._builds[_build_id(i)] for i in ids if _build_id(i) in self._builds}
+        found = {i: build.record for i, build in known.items() if not self._unseen(call, build.started)}
         return {"builds": list(found.values()), "buildsNotFound": [i for i in ids if i not in found]}
 
     def list_builds(self, call):
@@ -160,6 +163,7 @@ class CodeBuild:
         return self._page_of_ids(call, codebuild_backends[call.account][call.region].build_history[project["name"]])
 
     def _page_of_ids(self, call, ids):
+        ids = [i for i in ids if not self._unseen(call, self._builds[i].started)]
         newest_first = call.params.get("sortOrder", "DESCENDING") == "DESCENDING"
         ordered = list(reversed(ids)) if newest_first else list(ids)
         ids, following = page(ordered, call.params.get("nextToken"), invalid=BAD_TOKEN)
@@ -173,7 +177,23 @@ class CodeBuild:
             raise Refused("InvalidInputException", "Parameter mismatch: the idempotency token was used with other parameters")
         return build
 
+    def _unseen(self, call, since):
+        return self._world.unseen(call.access_key, "codebuild", since)
+
+    def stop_by_somebody(self, project):
+        """A console user stops the project's running builds; returns their ids."""
+        running = [b for b in self._builds.values() if b.record["projectName"] == project and not b.complete]
+        for build in running:
+            build.stop(self._world.clock.now())
+        return [build.record["id"] for build in running]
+
+    def running(self):
+        return [build for build in self._builds.values() if not build.complete]
+
     def _check_limit(self, project):
+        account_limit = self._world.limits["concurrent_builds"]
+        if account_limit is not None and len(self.running()) >= account_limit:
+            raise Refused("AccountLimitExceededException", f"Cannot have more than {account_limit} builds in queue for the account")
         limit = project.get("concurrentBuildLimit")
         running = [b for b in self._builds.values() if b.record["projectName"] == project["name"] and not b.complete]
         if limit and len(running) >= limit:
@@ -287,4 +307,5 @@ def install(world):
         response.automated_parameter_parsing = True
 
     CodeBuildResponse.__init__ = parse_by_model
-    replace(CodeBuildResponse, CodeBuild(world), OPERATIONS)
+    world.codebuild = CodeBuild(world)
+    replace(CodeBuildResponse, world.codebuild, OPERATIONS)

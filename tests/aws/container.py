@@ -34,6 +34,7 @@ TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "build_tools.py
 class Container:
     def __init__(self, world, account, region, record):
         self._account, self._region = account, region
+        self._now, self._born = world.clock.now, world.born
         self._record = record
         self.buildspec = None
         self.resolved_version = None
@@ -130,6 +131,7 @@ class Container:
             images = backend.repositories[push["repository"]].images
             if not any(push["tag"] in i.image_tags and i.get_image_digest() == push["digest"] for i in images):
                 backend.put_image(push["repository"], push["manifest"], push["tag"], digest=push["digest"])
+                self._born[("image", push["repository"], push["digest"])] = self._now()
         self._tools["pushes"] = []
 
     # The source

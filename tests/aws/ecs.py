@@ -10,7 +10,7 @@ from moto.elbv2.models import elbv2_backends
 
 import taskdef
 from errors import Refused
-from identity import find_role
+from identity import find_role, role_age
 from launch import find_image, role_problem, roles
 from overlay import replace
 from paging import page
@@ -39,10 +39,29 @@ class Ecs:
         self._world = world
         world.on_settle(self._settle)
         world.on_reset(self._forget)
+        world.vcpu_in_use = self._vcpu_in_use
         self._forget()
 
     def _forget(self):
         self._services = []
+
+    def services(self):
+        """All services, gone ones too, with their rollouts."""
+        return list(self._services)
+
+    def remove_all(self):
+        """As if there had never been a service, a task or a task definition."""
+        for service in self._services:
+            service.rollout.discard()
+        self._forget()
+        for backend in ecs_backends[ACCOUNT].values():
+            for things in (backend.services, backend.task_definitions, backend.tasks):
+                things.clear()
+        self._count(ecs_backends[ACCOUNT])
+
+    def _vcpu_in_use(self):
+        """What the tasks that aren't stopped have reserved, of Fargate's quota for the account."""
+        return sum(t.vcpu for s in self._services for t in s.rollout.tasks if t.status != "STOPPED")
 
     def _settle(self, now):
         for service in self._services:
@@ -69,6 +88,10 @@ class Ecs:
     def register_task_definition(self, call):
         params = call.params
         taskdef.check(params)
+        for arn in roles(params):
+            role = find_role(call.account, arn)
+            if role is not None and role_age(self._world, role) < self._world.seconds("role_passable"):
+                raise taskdef.client_exception("Role is not valid")
         revisions = _backend(call).task_definitions.setdefault(params["family"], {})
         revision = max(revisions, default=0) + 1
         made = MotoTaskDefinition(
@@ -76,12 +99,15 @@ class Ecs:
             tags=params.get("tags"), requires_compatibilities=params.get("requiresCompatibilities"),
         )
         now = utc(self._world.clock.now())
+        made.born = self._world.clock.now()
         made.shown = taskdef.complete(params, made.arn, revision, now, f"arn:{call.partition}:iam::{call.account}:root")
         revisions[revision] = made
         return {"taskDefinition": made.shown, "tags": made.tags}
 
     def describe_task_definition(self, call):
         found = _backend(call).describe_task_definition(call.params["taskDefinition"])
+        if self._unseen(call, found.born):
+            raise taskdef.client_exception("Unable to describe task definition.")
         answer = {"taskDefinition": found.shown}
         if "TAGS" in call.params.get("include", []):
             answer["tags"] = found.tags
@@ -97,7 +123,8 @@ class Ecs:
         found = [
             definition.arn
             for family in sorted(known) if params.get("familyPrefix") in (None, family)
-            for _, definition in sorted(known[family].items()) if definition.status == params.get("status", "ACTIVE")
+            for _, definition in sorted(known[family].items())
+            if definition.status == params.get("status", "ACTIVE") and not self._unseen(call, definition.born)
         ]
         if params.get("sort") == "DESC":
             found.reverse()
@@ -130,6 +157,7 @@ class Ecs:
         wanted = {**service.asked, **{k: v for k, v in params.items() if k not in ("service", "cluster", "forceNewDeployment")}}
         settings = self._settings(call, wanted)
         _check_configuration(wanted.get("deploymentConfiguration") or {})
+        self._remember(service, now)
         changed = any(wanted.get(member) != service.asked.get(member) for member in DEPLOYING)
         _apply(service, wanted, settings)
         if changed or params.get("forceNewDeployment"):
@@ -141,6 +169,7 @@ class Ecs:
     def delete_service(self, call):
         service = _service(call)
         now = self._world.clock.now()
+        self._remember(service, now)
         if service.status == "ACTIVE":
             if service.rollout.desired > 0 and not call.params.get("force"):
                 raise _invalid("The service cannot be stopped while it is scaled above 0.")
@@ -157,8 +186,8 @@ class Ecs:
         found, failures = [], []
         for name in asked:
             service = _backend(call).services.get(f"{cluster.name}:{name.rpartition('/')[2]}")
-            if service:
-                found.append(_shown(service, "TAGS" in call.params.get("include", [])))
+            if service and not self._unseen(call, service.born):
+                found.append(self._seen(call, service, "TAGS" in call.params.get("include", [])))
             else:
                 arn = name if name.startswith("arn:") else call.arn("ecs", f"service/{cluster.name}/{name}")
                 failures.append({"arn": arn, "reason": "MISSING"})
@@ -166,7 +195,8 @@ class Ecs:
 
     def list_services(self, call):
         cluster = _cluster(call)
-        arns = [s.arn for s in _backend(call).services.values() if s.cluster_name == cluster.name and s.status != "INACTIVE"]
+        services = [s for s in _backend(call).services.values() if s.cluster_name == cluster.name and s.status != "INACTIVE"]
+        arns = [s.arn for s in services if not self._unseen(call, s.born)]
         return _paged(call, "serviceArns", sorted(arns))
 
     # Service deployments and revisions
@@ -177,6 +207,7 @@ class Ecs:
         records = [
             record for record in rollout.history
             if (not wanted or record["status"] in wanted) and _within(utc(record["created"]), created)
+            and not self._unseen(call, record["created"])
         ]
         return _paged(call, "serviceDeployments", [rollout.brief_history(record) for record in records])
 
@@ -184,7 +215,10 @@ class Ecs:
         arns = call.params["serviceDeploymentArns"]
         if len(arns) > MAX_DEPLOYMENTS:
             raise _invalid(f"The number of service deployment ARNs cannot be more than {MAX_DEPLOYMENTS}.")
-        known = {rollout.history_arn(record): (rollout, record) for rollout, record in self._histories(call)}
+        known = {
+            rollout.history_arn(record): (rollout, record) for rollout, record in self._histories(call)
+            if not self._unseen(call, record["created"])
+        }
         return {
             "serviceDeployments": [known[arn][0].describe_history(known[arn][1]) for arn in arns if arn in known],
             "failures": [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known],
@@ -210,6 +244,22 @@ class Ecs:
 
     def _histories(self, call):
         return [(s.rollout, record) for s in self._services if s.rollout.region == call.region for record in s.rollout.history]
+
+    # Stale reads
+
+    def _unseen(self, call, since):
+        return self._world.unseen(call.access_key, "ecs", since)
+
+    def _remember(self, service, now):
+        """Before a change: what a stale reader will still see of the service."""
+        if self._world.windows:
+            service.before = (now, copy.deepcopy(_shown(service, with_tags=True)))
+
+    def _seen(self, call, service, with_tags):
+        since, before = service.before
+        if not self._unseen(call, since):
+            return _shown(service, with_tags)
+        return {name: value for name, value in before.items() if with_tags or name != "tags"}
 
     # Tasks
 
@@ -298,7 +348,9 @@ class Ecs:
             propagate_tags=params.get("propagateTags", "NONE"), role_arn=params.get("role"),
         )
         service.rollout = Rollout(self._world, service, call.account, call.region)
-        service.created_at = utc(self._world.clock.now())
+        service.born = self._world.clock.now()
+        service.before = (None, None)
+        service.created_at = utc(service.born)
         service.created_by = f"arn:{call.partition}:iam::{call.account}:root"
         service.created_with = copy.deepcopy(params)
         _apply(service, copy.deepcopy(params), settings)
@@ -435,4 +487,5 @@ def _invalid(message):
 
 
 def install(world):
-    replace(EC2ContainerServiceResponse, Ecs(world), OPERATIONS)
+    world.ecs = Ecs(world)
+    replace(EC2ContainerServiceResponse, world.ecs, OPERATIONS)

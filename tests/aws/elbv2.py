@@ -3,6 +3,7 @@
 Idempotent creation, one load balancer per target group, priorities, small pages, health over time.
 """
 
+import copy
 import re
 
 from moto.elbv2.models import elbv2_backends
@@ -20,9 +21,6 @@ OPERATIONS = (
     "CreateTargetGroup", "ModifyTargetGroup", "DeleteTargetGroup", "DescribeTargetGroups",
     "RegisterTargets", "DeregisterTargets", "DescribeTargetHealth",
 )
-# Quotas of an application load balancer: docs.aws.amazon.com, "Quotas for your Application Load Balancers".
-MAX_RULES = 100
-MAX_TARGET_GROUPS = 100
 MAX_PRIORITY = 50000
 HTTP_DEFAULTS = {
     "TargetType": "instance", "ProtocolVersion": "HTTP1", "IpAddressType": "ipv4", "HealthCheckEnabled": True,
@@ -35,6 +33,12 @@ BAD_MARKER = ("ValidationError", "The specified marker is not valid")
 class ElbV2:
     def __init__(self, world):
         self._world = world
+        world.on_reset(self.forget)
+        self.forget()
+
+    def forget(self):
+        # Rules that are gone and that a stale reader still sees: (when, listener's ARN, as shown).
+        self._gone = []
 
     # Load balancers and listeners
 
@@ -101,27 +105,35 @@ class ElbV2:
             raise Refused("PriorityInUse", f"Priority '{params['Priority']}' is currently in use")
         if not params["Conditions"]:
             raise Refused("ValidationError", "A condition must be specified")
-        if sum(len(each._non_default_rules) for each in self._listeners_of(call, listener.load_balancer_arn)) >= MAX_RULES:
-            raise Refused("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {MAX_RULES}")
+        limit = self._world.limits["rules_per_load_balancer"]
+        if sum(len(each._non_default_rules) for each in self._listeners_of(call, listener.load_balancer_arn)) >= limit:
+            raise Refused("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {limit}")
         self._check_actions(call, listener.load_balancer_arn, params["Actions"])
         _complete_actions(params["Actions"])
         answer = self._change(call)
         _complete_conditions(answer["Rules"][0].conditions)
+        answer["Rules"][0].born = self._world.clock.now()
         return answer
 
     def modify_rule(self, call):
         listener = self._listener_of_rule(call, call.params["RuleArn"])
+        rule = listener.rules[call.params["RuleArn"]] if call.params["RuleArn"] in listener._non_default_rules else None
+        before = copy.deepcopy(_shown_rule(rule)) if rule else None
         actions = call.params.get("Actions") or []
         self._check_actions(call, listener.load_balancer_arn, actions)
         _complete_actions(actions)
         answer = self._change(call)
         _complete_conditions(answer["Rules"][0].conditions)
+        answer["Rules"][0].before = (self._world.clock.now(), before)
         return answer
 
     def delete_rule(self, call):
         listener = self._listener_of_rule(call, call.params["RuleArn"])
         if call.params["RuleArn"] not in listener._non_default_rules:
             raise Refused("OperationNotPermitted", "Default rule cannot be deleted")
+        if self._world.windows:
+            shown = _shown_rule(listener._non_default_rules[call.params["RuleArn"]])
+            self._gone.append((self._world.clock.now(), listener.arn, shown))
         return self._change(call)
 
     def set_rule_priorities(self, call):
@@ -130,9 +142,24 @@ class ElbV2:
         return call.moto()
 
     def describe_rules(self, call):
-        rules = _backend(call).describe_rules(call.params.get("ListenerArn"), call.params.get("RuleArns"))
-        ordered = sorted(rules, key=lambda rule: (rule.is_default, 0 if rule.is_default else int(rule.priority)))
-        return self._paged(call, "Rules", [_shown_rule(rule) for rule in ordered])
+        listener, asked = call.params.get("ListenerArn"), call.params.get("RuleArns")
+        gone = [shown for since, where, shown in self._gone
+                if self._unseen(call, since) and (where == listener or shown["RuleArn"] in (asked or []))]
+        known = {shown["RuleArn"] for shown in gone}
+        asked = [arn for arn in asked if arn not in known] if asked else asked
+        rules = _backend(call).describe_rules(listener, asked) if listener or asked or not gone else []
+        seen = [self._seen_rule(call, rule) for rule in rules if not self._unseen(call, getattr(rule, "born", None))]
+        if asked and len(seen) < len(asked):
+            raise Refused("RuleNotFound", "One or more rules not found")
+        ordered = sorted(seen + gone, key=lambda rule: (rule["IsDefault"], 0 if rule["IsDefault"] else int(rule["Priority"])))
+        return self._paged(call, "Rules", ordered)
+
+    def _seen_rule(self, call, rule):
+        changed, before = getattr(rule, "before", (None, None))
+        return before if before and self._unseen(call, changed) else _shown_rule(rule)
+
+    def _unseen(self, call, since):
+        return self._world.unseen(call.access_key, "elbv2", since)
 
     # Target groups
 
@@ -143,8 +170,12 @@ class ElbV2:
                 if getattr(known, "settings", None) != settings:
                     raise _differs("DuplicateTargetGroupName", "target group")
                 return {"TargetGroups": [known]}
+        limit = self._world.limits["target_groups"]
+        if len(_backend(call).target_groups) >= limit:
+            raise Refused("TooManyTargetGroups", f"The maximum number of target groups in this account has been reached: {limit}")
         answer = call.moto()
         group = answer["TargetGroups"][0]
+        group.born = self._world.clock.now()
         group.settings = settings
         group.sim_targets = Targets(self._world)
         return answer
@@ -170,7 +201,11 @@ class ElbV2:
         groups = _backend(call).describe_target_groups(
             params.get("LoadBalancerArn"), params.get("TargetGroupArns") or [], params.get("Names")
         )
-        return self._paged(call, "TargetGroups", list(groups))
+        groups = list(groups)
+        seen = [group for group in groups if not self._unseen(call, group.born)]
+        if len(seen) < len(groups) and (params.get("TargetGroupArns") or params.get("Names")):
+            raise Refused("TargetGroupNotFound", "One or more target groups not found")
+        return self._paged(call, "TargetGroups", seen)
 
     def register_targets(self, call):
         group = _target_group(call)
@@ -202,16 +237,8 @@ class ElbV2:
     # What they share
 
     def _change(self, call):
-        """Let moto make the change, then derive anew which load balancer uses which target group."""
         answer = call.moto()
-        backend = _backend(call)
-        used = {arn: [] for arn in backend.target_groups}
-        for balancer in backend.load_balancers.values():
-            for arn in _targets_of(balancer):
-                if arn in used:
-                    used[arn].append(balancer.arn)
-        for arn, balancers in used.items():
-            backend.target_groups[arn].load_balancer_arns = balancers
+        derive_use(_backend(call))
         return answer
 
     def _check_actions(self, call, load_balancer, actions):
@@ -224,9 +251,10 @@ class ElbV2:
                 raise Refused("TargetGroupAssociationLimit",
                              f"The following target groups cannot be associated with more than one load balancer: {arn}")
         balancer = backend.load_balancers.get(load_balancer)
-        if balancer and len(_targets_of(balancer) | wanted) > MAX_TARGET_GROUPS:
+        limit = self._world.limits["target_groups_per_load_balancer"]
+        if balancer and len(targets_of(balancer) | wanted) > limit:
             raise Refused("TooManyUniqueTargetGroupsPerLoadBalancer",
-                         f"The number of unique target groups on this load balancer would be more than {MAX_TARGET_GROUPS}")
+                         f"The number of unique target groups on this load balancer would be more than {limit}")
 
     def _listeners_of(self, call, load_balancer):
         return _backend(call).load_balancers[load_balancer].listeners.values()
@@ -241,6 +269,17 @@ class ElbV2:
     def _paged(self, call, member, items):
         items, marker = page(items, call.params.get("Marker"), call.params.get("PageSize"), invalid=BAD_MARKER)
         return {member: items, "NextMarker": marker}
+
+
+def derive_use(backend):
+    """After a change: which load balancer uses which target group."""
+    used = {arn: [] for arn in backend.target_groups}
+    for balancer in backend.load_balancers.values():
+        for arn in targets_of(balancer):
+            if arn in used:
+                used[arn].append(balancer.arn)
+    for arn, balancers in used.items():
+        backend.target_groups[arn].load_balancer_arns = balancers
 
 
 def _backend(call):
@@ -278,7 +317,7 @@ def _arns_of(action):
     return {arn for arn in [action.get("TargetGroupArn")] if arn} | {t["TargetGroupArn"] for t in forward.get("TargetGroups", [])}
 
 
-def _targets_of(balancer):
+def targets_of(balancer):
     """Every target group that a listener or rule of this load balancer forwards to."""
     actions = [a for listener in balancer.listeners.values() for a in listener.default_actions]
     actions += [a for listener in balancer.listeners.values() for rule in listener.rules.values() for a in rule.actions]
@@ -314,4 +353,5 @@ def _shown_rule(rule):
 
 
 def install(world):
-    replace(ELBV2Response, ElbV2(world), OPERATIONS)
+    world.elbv2 = ElbV2(world)
+    replace(ELBV2Response, world.elbv2, OPERATIONS)

@@ -105,7 +105,7 @@ def encode(identity, error, request_id):
     code, message = escape(error.code), escape(error.message)
     headers = [("x-amzn-RequestId", request_id)]
     if identity.protocol == "json":
-        body = json.dumps({"__type": error.code, "message": error.message})
+        body = json.dumps({"__type": error.code, getattr(error, "member", "message"): error.message})
         headers += [("Content-Type", "application/x-amz-json-1.1"), ("x-amzn-ErrorType", error.code)]
     elif identity.protocol == "ec2":
         body = (

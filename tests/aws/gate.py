@@ -9,10 +9,13 @@ answer's status and error code are journalled.
 import json
 import re
 import time
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import formatdate
 from xml.etree import ElementTree
 
+from waitress.channel import ClientDisconnected
 from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import ClosingIterator
 
@@ -25,6 +28,7 @@ from gate_request import Request, check_checksums
 from gate_sigv4 import Refusal
 from journal import redact
 from limits import check_limits
+from world import KEY_NAMES
 
 UNTOUCHED = ("/_control/",)
 ERROR_BODY_MAX = 64 * 1024
@@ -49,8 +53,10 @@ class Gate:
     `regions` narrows what a credential scope may name; without it any region of the partition passes.
     """
 
-    def __init__(self, app, journal, keys, clock=time.time, regions=None):
+    def __init__(self, app, journal, keys, clock=time.time, regions=None, skews=None):
         self.app, self.journal, self.clock, self.regions = app, journal, clock, regions
+        # {access key id: seconds that AWS's clock is ahead for it}, when a test ordered so.
+        self.skews = {} if skews is None else skews
         self.catalogue = gate_model.Catalogue()
         self.keys = {}
         for access_key, given in keys.items():
@@ -118,7 +124,7 @@ class Visit:
                           f"access key {self.claim.access_key} is not known")
         signing_name = head.signing_name if head else self.claim.service
         rule = self.gate.catalogue.region_rule(head, self.gate.regions) if head else lambda region: None
-        gate_sigv4.verify(self.request, self.claim, key, signing_name, rule, self.gate.clock())
+        gate_sigv4.verify(self.request, self.claim, key, signing_name, rule, self.gate.clock() + self._skew())
         if key.expires is not None and key.expires < self.gate.clock():
             raise Refusal("expired_token", "The security token included in the request is expired")
 
@@ -136,7 +142,8 @@ class Visit:
     def refuse(self, refusal, start_response):
         protocol = self.call.protocol
         code, status = gate_answers.refusal_code(refusal.kind, protocol)
-        violation = None if refusal.kind in NO_VIOLATION else f"{self._where()}: {refusal.why} [{code}]"
+        harmless = refusal.kind in NO_VIOLATION or refusal.kind == "skew" and self._skew()
+        violation = None if harmless else f"{self._where()}: {refusal.why} [{code}]"
         return self._answer(code, status, refusal.message, violation, start_response)
 
     def reject(self, start_response):
@@ -156,26 +163,50 @@ class Visit:
         if self.request.method == "HEAD":
             body = b""
         self.journal(status, code, violation, request_id)
-        headers.append(("Content-Length", str(len(body))))
+        headers = self._dated(headers + [("Content-Length", str(len(body)))])
         start_response(f"{status} {'Bad Request' if status == 400 else 'Refused'}", headers)
         return [body]
 
     def pass_on(self, environ, start_response):
-        chunks, status, headers = run_wsgi_app(self.gate.app, environ)
+        # run_wsgi_app copies environ, so what is told back comes in here.
+        summary = environ["stand_in.call"] = self._summary()
+        try:
+            chunks, status, headers = run_wsgi_app(self.gate.app, environ)
+        except ClientDisconnected:
+            self.journal(0, None, None, None, summary.get("rule"))
+            raise
         code_number = int(status.split(" ", 1)[0])
+        cut = summary.get("cut")
         error_code = None
         issues = (self.call.service, self.call.name) in ISSUERS and code_number == 200
-        if code_number >= 400 or issues:
+        if code_number >= 400 or issues or cut is not None:
             body = b"".join(chunks)
             getattr(chunks, "close", lambda: None)()
-            chunks = [body]
             error_code = _error_code(headers, body) if code_number >= 400 else None
             if issues:
                 self._learn_key(body)
+            chunks = [body[:cut]]
         request_id = headers.get("x-amzn-RequestId") or headers.get("x-amz-request-id")
-        self.journal(code_number, error_code, None, request_id)
-        start_response(status, list(headers))
+        self.journal(code_number, error_code, None, request_id, summary.get("rule"))
+        start_response(status, self._dated(list(headers)))
         return ClosingIterator(chunks, self.request.body.file.close)
+
+    def _summary(self):
+        """What the layers behind the gate know of the call: read once, here."""
+        call = self.call
+        key = self.claim.access_key if self.claim else None
+        signer = self.gate.keys[key].label if key in self.gate.keys else None
+        return {"service": call.service, "operation": call.name, "protocol": call.protocol, "params": call.params,
+                "access_key": key, "signer": KEY_NAMES.get(key, signer), "request_id": str(uuid.uuid4()),
+                "text": lambda: json.dumps(call.params, default=str)}
+
+    def _skew(self):
+        return self.gate.skews.get(self.claim.access_key, 0) if self.claim else 0
+
+    def _dated(self, headers):
+        """With AWS's time, when it isn't ours: by it a client sees how far its clock is off."""
+        skew = self._skew()
+        return headers + [("Date", formatdate(self.gate.clock() + skew, usegmt=True))] if skew else headers
 
     def _learn_key(self, body):
         found = {element.tag.rpartition("}")[2]: element.text for element in ElementTree.fromstring(body).iter()}
@@ -185,18 +216,21 @@ class Visit:
             self.gate.register_key(found["AccessKeyId"], found["SecretAccessKey"], found.get("SessionToken"),
                                    found.get("Arn") or found.get("UserName"), expires)
 
-    def journal(self, status, error_code, violation, request_id):
+    def journal(self, status, error_code, violation, request_id, rule=None):
         call, claim = self.call, self.claim
         shape = call.operation.input_shape if call.operation else None
         # Until the parameters are read, call.params may hold the raw form, of which nothing is known to be harmless.
         params = gate_rules.masked(shape, call.params) if shape and call.read else {}
         key = self.gate.keys.get(claim.access_key) if claim else None
-        self.gate.journal.add(
+        entry = self.gate.journal.add(
             time=self.gate.clock(), service=call.service, operation=call.name or None,
             access_key=claim.access_key if claim else None, signer=key.label if key else None,
             region=claim.region if claim else None, user_agent=self.request.headers.get("user-agent"),
             request_id=request_id, params=redact(params), body_size=self.request.body.size if self.request.body else 0,
-            status=status, error_code=error_code, violation=self._without_token(violation))
+            status=status, error_code=error_code, violation=self._without_token(violation),
+            **({"fault": rule["kind"]} if rule else {}))
+        if rule:
+            rule["entries"].append(entry["seq"])
 
     def _without_token(self, text):
         token = self.claim.token if self.claim else None

@@ -17,13 +17,18 @@ def find_role(account, arn):
     return None
 
 
+def role_age(world, role):
+    """Seconds since the role was made, in simulated time."""
+    written = role.create_date.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return world.clock.now() - world.born.get(("role", role.name), written)
+
+
 def role_trusts(world, account, arn, principal):
     """Whether this service principal can assume the role: it exists, its trust policy says so, and that has spread."""
     role = find_role(account, arn)
     if role is None:
         return False
-    created = role.create_date.replace(tzinfo=datetime.timezone.utc).timestamp()
-    if world.clock.now() < created + world.seconds("role_believed"):
+    if role_age(world, role) < world.seconds("role_believed"):
         return False
     statements = json.loads(role.assume_role_policy_document).get("Statement", [])
     for statement in statements if isinstance(statements, list) else [statements]:

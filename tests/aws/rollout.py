@@ -9,7 +9,7 @@ import math
 
 from moto.elbv2.models import elbv2_backends
 
-from task import PLATFORM_VERSION, Task
+from task import PLATFORM_VERSION, Task, vcpu
 from world import take_order, utc
 
 MAX_EVENTS = 100
@@ -18,6 +18,9 @@ MAX_STOPPED = 50
 # AWS allows the default threshold to be neither lower nor higher: "deployment circuit breaker", threshold calculation.
 BOUNDS = (3, 200)
 BREAKER_REASON = "Service deployment rolled back because the circuit breaker threshold was exceeded."
+
+NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
+VCPU_LIMIT = "You’ve reached the limit on the number of vCPUs you can run concurrently"
 
 
 class Deployment:
@@ -38,6 +41,10 @@ class Deployment:
         self.starts = at + world.seconds("deployment_pending")
         self.settles = None
         self.is_rollback = False
+        self.blocked = False
+
+    def has_no_capacity(self):
+        return bool(self.order) and self.order["failure"] == "no_capacity"
 
     def next_failure(self):
         """The failure that a test ordered for the next task, if any."""
@@ -104,8 +111,15 @@ class Rollout:
                 primary = self.deployments[0]
                 times += [t for t in (primary.starts, primary.settles) if t is not None]
             if not times or min(times) > now:
-                return
+                break
             self._step(min(times))
+        if self.deployments and self.deployments[0].blocked:
+            self._schedule(now)
+
+    def discard(self):
+        """The service is taken out of the world with all that its tasks hold."""
+        for task in self.tasks:
+            task.discard()
 
     # What happens at one moment
 
@@ -194,10 +208,32 @@ class Rollout:
             return
         room = math.floor(self.desired * self.configuration.get("maximumPercent", 200) / 100) - self._count_live()
         wanted = min(self.desired - len(self._live(primary)), room)
-        started = [Task(self, primary, at, primary.next_failure()) for _ in range(max(0, wanted))]
-        self.tasks += started
+        started = []
+        for _ in range(max(0, wanted)):
+            reason = self._no_place(primary)
+            if reason:
+                self._block(primary, at, reason)
+                break
+            primary.blocked = False
+            started.append(Task(self, primary, at, primary.next_failure()))
+            self.tasks.append(started[-1])
         if started:
             self._event(at, f"has started {len(started)} tasks: {' '.join(f'(task {task.id})' for task in started)}.")
+
+    def _no_place(self, deployment):
+        """Why Fargate has no place for one more task of the deployment; None when it has."""
+        if deployment.has_no_capacity():
+            return deployment.order.get("reason") or NO_CAPACITY
+        limit = self.world.limits["fargate_vcpu"]
+        if limit is not None and self.world.vcpu_in_use() + vcpu(deployment.definition) > limit:
+            return VCPU_LIMIT
+        return None
+
+    def _block(self, deployment, at, reason):
+        # Said once a deployment: ECS says it again and again, at growing intervals.
+        if not deployment.blocked:
+            self._event(at, f"was unable to place a task. Reason: {reason}.")
+        deployment.blocked = True
 
     def _stop_surplus(self, primary, at):
         surplus = len(self._live(primary)) - self.desired

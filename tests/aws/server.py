@@ -26,7 +26,9 @@ import ecs
 import elbv2
 import identity
 from control import Control
+from faults import Book, Faults
 from overlay import Overlay
+from stale import Stale
 from world import World
 
 # Each kept connection of a client may have a request in hand.
@@ -42,7 +44,8 @@ def compose(world):
     moto = DomainDispatcherApplication(create_backend_app)
     # Making a service's application draws ids, so after a reset it is made again, as after a start.
     world.on_reset(moto.app_instances.clear)
-    return Control(world, gated(world, Overlay(world, moto)))
+    world.faults = Book(world)
+    return Control(world, gated(world, Faults(world, Stale(world, Overlay(world, moto)))))
 
 
 def gated(world, app):
@@ -53,7 +56,7 @@ def gated(world, app):
             raise
         print("no gate: requests are not checked", file=sys.stderr)
         return app
-    return Gate(app, world.journal, world.keys, world.clock)
+    return Gate(app, world.journal, world.keys, world.clock, skews=world.faults.skews)
 
 
 def install_seed(world):
@@ -103,7 +106,8 @@ def main():
     # There is nothing to finish and nothing to keep: whoever ends the stand-in wants it gone at once.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (world.close(), os._exit(0)))
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # A cut answer is no news: it was ordered.
+    logging.getLogger("waitress").setLevel(logging.ERROR)
     serve(compose(world), arguments.port, arguments.ready_file)
 
 

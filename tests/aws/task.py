@@ -8,6 +8,15 @@ from world import utc
 PLATFORM_VERSION = "1.4.0"
 
 
+OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
+NOT_STARTED = "ResourceInitializationError: failed to configure ENI: failed to setup regular eni: context deadline exceeded"
+
+
+def vcpu(definition):
+    """What one task of this definition takes of Fargate's quota."""
+    return int(definition["cpu"]) / 1024 if str(definition.get("cpu", "")).isdigit() else 1
+
+
 class Task:
     """A task moves at known times: `due` is when it next changes by itself, None when it doesn't."""
 
@@ -29,7 +38,10 @@ class Task:
         self.tags = rollout.tags_of_tasks(deployment)
         self._interface = self._attach(deployment)
         self._not_started = self._reason_not_to_start()
+        self.vcpu = vcpu(self.definition)
         self.due = at + self._world.seconds("task_pull_failure" if self._not_started else "task_start")
+        if self._fails_by("pending"):
+            self.due = None
 
     @property
     def live(self):
@@ -41,7 +53,8 @@ class Task:
         if self.status == "PROVISIONING":
             return self._fail_to_start(at) if self._not_started else self._run(at)
         if self.status == "RUNNING":
-            return self._become_healthy(at) if self._failure is None else self._fail(at)
+            healthy_first = self._failure is None or self._fails_by("flap") and not self.healthy
+            return self._become_healthy(at) if healthy_first else self._fail(at)
         self._end(at)
         return None
 
@@ -59,6 +72,8 @@ class Task:
     def _reason_not_to_start(self):
         if self._failure and self._failure["failure"] == "cannot_pull":
             return self._failure.get("reason") or cannot_pull(self.definition["containerDefinitions"][0]["image"])
+        if self._fails_by("cannot_start"):
+            return self._failure.get("reason") or NOT_STARTED
         return reason_not_to_start(self._world, self._rollout.account, self._rollout.region, self.definition)
 
     def _run(self, at):
@@ -66,18 +81,25 @@ class Task:
         self.version += 1
         for group, port in self._rollout.target_groups(self.deployment):
             group.sim_targets.register(self.address, port, at, fails=self._fails_checks())
-        if self._failure:
-            self.due = at + self._world.seconds("task_unhealthy" if self._fails_checks() else "task_crash")
+        if self._failure and not self._fails_by("flap"):
+            self.due = at + self._lasts("task_unhealthy" if self._fails_checks() else "task_crash")
         else:
             self.due = at + (self._world.seconds("target_healthy") if self.deployment.load_balancers else 0)
         return "running"
 
     def _become_healthy(self, at):
-        self.healthy, self.due = True, None
+        self.healthy, self.due = True, at + self._lasts("task_crash") if self._fails_by("flap") else None
         return "healthy"
 
+    def _lasts(self, timing):
+        """How long it runs until it fails: as a test ordered, or as the timing has it."""
+        return float(self._failure["ms"]) / 1000 if "ms" in self._failure else self._world.seconds(timing)
+
+    def _fails_by(self, failure):
+        return bool(self._failure) and self._failure["failure"] == failure
+
     def _fails_checks(self):
-        return bool(self._failure) and self._failure["failure"] == "unhealthy"
+        return self._fails_by("unhealthy")
 
     def _fail(self, at):
         if self._fails_checks():
@@ -86,9 +108,10 @@ class Task:
             self.exit_code = 143
             self.stop(at, "ServiceSchedulerInitiated", self._failure.get("reason") or f"Task failed {where}")
         else:
-            self.exit_code = int(self._failure.get("exit_code", 1))
+            killed = self._fails_by("out_of_memory")
+            self.exit_code = int(self._failure.get("exit_code", 137 if killed else 1))
             self.stop(at, "EssentialContainerExited", "Essential container in task exited")
-            self._container_reason = self._failure.get("reason")
+            self._container_reason = self._failure.get("reason") or (OUT_OF_MEMORY if killed else None)
             self._end(at)
         return "failed"
 
@@ -103,6 +126,10 @@ class Task:
             self.exit_code = 143
         self.status, self.stopped, self.due = "STOPPED", at, None
         self.version += 1
+        self.discard()
+
+    def discard(self):
+        """Give back the network interface."""
         interfaces = ec2_backends[self._rollout.account][self._rollout.region].enis
         interfaces.pop(self._interface.id, None)
 

@@ -47,11 +47,20 @@ DEFAULT_TIMING = {
     "task_unhealthy": 400,  # from RUNNING until ECS replaces it, when ordered to be unhealthy
     "task_drain": 200,  # from desired STOPPED until STOPPED
     "service_settle": 150,  # from the last healthy task until the deployment is COMPLETED
-    # IAM: from a role's creation until other services believe in it
+    # IAM: from a role's creation until other services believe in it, and until it may be named in a task definition
     "role_believed": 0,
+    "role_passable": 0,
     # ELBv2
     "target_healthy": 400,  # from registration until healthy
     "target_drain": 200,  # from deregistration until gone
+}
+# Quotas: docs.aws.amazon.com, "Quotas for your Application Load Balancers"; None: not counted unless a test orders it.
+DEFAULT_LIMITS = {
+    "rules_per_load_balancer": 100,
+    "target_groups_per_load_balancer": 100,
+    "target_groups": 3000,
+    "concurrent_builds": None,
+    "fargate_vcpu": None,
 }
 
 
@@ -93,11 +102,18 @@ class World:
     def reset(self):
         """Back to an empty account: moto's models, orders, timing, and the numbers ids are made from."""
         self.timing = dict(DEFAULT_TIMING)
-        self.build_orders = {}
-        self.service_orders = {}
         self._ids = {}
+        self.forget_orders()
         for hook in self._resets:
             hook()
+
+    def forget_orders(self):
+        """What tests ordered, but for the timing; and what is remembered of when things changed."""
+        self.build_orders = {}
+        self.service_orders = {}
+        self.limits = dict(DEFAULT_LIMITS)
+        self.windows = {}
+        self.born = {}
 
     def on_reset(self, hook):
         self._resets.append(hook)
@@ -121,6 +137,11 @@ class World:
     def close(self):
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def unseen(self, access_key, service, since):
+        """Whether this reader doesn't see yet what changed in this service at `since`: only berth's reads are ever stale."""
+        window = self.windows.get(service, self.windows.get("*", 0)) / 1000.0
+        return bool(window) and since is not None and access_key == BERTH_KEY and self.clock.now() < since + window
 
     def seconds(self, name):
         """How long the named thing takes, in seconds."""

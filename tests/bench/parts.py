@@ -85,11 +85,15 @@ class Stack:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench."))
         self.folder.chmod(0o755)
         self.env = dict(os.environ, **QUIET_GIT)
-        run([TOP / "script" / "stack", "start", "--build", build, self.folder], self.env)
+        self.started = []
+        try:
+            run([TOP / "script" / "stack", "start", "--build", build, self.folder], self.env)
+        except BaseException:
+            self.stop()
+            raise
         shell = run(["bash", "-c", f". {self.folder}/env && env -0"], self.env)
         self.env = dict(item.split("=", 1) for item in shell.split("\0") if "=" in item)
         self.port = int(self.env["BERTH_LIGHTTPD_PORT"])
-        self.started = []
 
     def stop(self):
         for process in self.started:

@@ -179,6 +179,22 @@ static void a_failed_build_without_a_log_says_the_phase(void **state)
     step_close(&h);
 }
 
+static void a_log_that_may_not_be_read_hides_no_failure(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_started(&h);
+    step_expect(&h, "BatchGetBuilds", NULL, failed);
+    step_refuse(&h, "GetLogEvents", NULL, "AccessDeniedException", "not authorized");
+
+    assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "The build stopped in BUILD"));
+    step_close(&h);
+}
+
 static void a_fault_of_codebuild_is_built_once_more_under_another_tag(void **state)
 {
     struct step_harness h;
@@ -322,6 +338,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_that_codebuild_does_not_know_ends_the_release),
         cmocka_unit_test(a_failed_build_says_the_line_that_says_why),
         cmocka_unit_test(a_failed_build_without_a_log_says_the_phase),
+        cmocka_unit_test(a_log_that_may_not_be_read_hides_no_failure),
         cmocka_unit_test(a_fault_of_codebuild_is_built_once_more_under_another_tag),
         cmocka_unit_test(a_second_fault_ends_the_release),
         cmocka_unit_test(a_role_not_believed_in_a_first_build_is_worth_another),

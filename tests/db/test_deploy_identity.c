@@ -152,6 +152,21 @@ static void a_role_that_is_not_believed_yet_is_tried_again(void **state)
     step_close(&h);
 }
 
+static void a_role_that_iam_does_not_find_yet_is_tried_again(void **state)
+{
+    struct step_harness h;
+    struct err e;
+    (void)state;
+    step_open(&h);
+    expect_group_and_repository(&h);
+    step_expect(&h, "CreateRole", "berth-shop-task", "");
+    step_expect(&h, "CreateRole", "berth-shop-execution", "");
+    step_refuse(&h, "PutRolePolicy", NULL, "NoSuchEntity", "The role with name berth-shop-execution cannot be found.");
+
+    assert_int_equal(run_identity(&h, &e), ERR_TRANSIENT);
+    step_close(&h);
+}
+
 static void another_wrong_input_is_not_tried_again(void **state)
 {
     struct step_harness h;
@@ -287,6 +302,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_repository_of_somebody_else_is_refused),
         cmocka_unit_test(a_build_project_of_somebody_else_is_refused),
         cmocka_unit_test(a_role_that_is_not_believed_yet_is_tried_again),
+        cmocka_unit_test(a_role_that_iam_does_not_find_yet_is_tried_again),
         cmocka_unit_test(another_wrong_input_is_not_tried_again),
         cmocka_unit_test(a_role_whose_answer_was_lost_is_found_by_its_tag),
         cmocka_unit_test(a_first_release_makes_nine_calls_and_records_six_things),

@@ -349,6 +349,38 @@ static void a_missing_service_linked_role_is_waited_for(void **state)
     step_close(&h);
 }
 
+static void a_target_group_not_yet_on_its_load_balancer_is_waited_for(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_refuse(&h, "CreateService", NULL, "InvalidParameterException",
+                "The target group with targetGroupArn x does not have an associated load balancer.");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_close(&h);
+}
+
+static void tasks_that_may_not_be_read_hide_no_failure(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, given_up);
+    step_refuse(&h, "ListTasks", NULL, "AccessDeniedException", "not authorized");
+    step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_string_equal(e.message, "The rollout stopped: ECS says so");
+    step_close(&h);
+}
+
 static void a_first_rollout_registers_and_creates(void **state)
 {
     struct step_harness h;
@@ -460,6 +492,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_service_deleted_by_hand_is_made_again),
         cmocka_unit_test(young_roles_are_waited_for),
         cmocka_unit_test(a_missing_service_linked_role_is_waited_for),
+        cmocka_unit_test(a_target_group_not_yet_on_its_load_balancer_is_waited_for),
+        cmocka_unit_test(tasks_that_may_not_be_read_hide_no_failure),
         cmocka_unit_test(a_first_rollout_registers_and_creates),
         cmocka_unit_test(a_next_release_changes_the_task_definition_alone),
         cmocka_unit_test(another_port_reaches_the_service),

@@ -17,6 +17,7 @@
 #include "core/deploy/pipeline.h"
 #include "core/deploy/worker.h"
 #include "tests/db/harness.h"
+#include "tests/unit/support_transport.h"
 
 enum { STARTS_MAX = 4096, PATIENCE_MS = 20000 };
 
@@ -556,6 +557,76 @@ static void a_drain_with_nothing_to_do_ends_at_once(void **state)
     assert_in_range(clock_monotonic_ms(&clock_system) - began, 0, 1500);
 }
 
+static void github_is_told_when_a_release_begins_and_when_it_fails(void **state)
+{
+    struct fake_transport *fake = fake_new();
+    AUTO_SECRET struct secret *token = secret_from_text("ghp_verysecret");
+    const struct github github = { .transport = fake_http(fake), .api_url = "https://api.github.test", .token = token };
+    struct running running;
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = refused;
+    fake_expect(fake, "POST", "https://api.github.test/repos/acme/shop/statuses/1111*", "pending");
+    fake_reply(fake, 201, NULL, "{}");
+    fake_expect(fake, "POST", "https://api.github.test/repos/acme/shop/statuses/1111*",
+                "v1 failed: there is no Dockerfile");
+    fake_fail(fake, ERR_TRANSIENT, "CURLE_OPERATION_TIMEDOUT");
+
+    prepare(&running, 1, true);
+    running.options.github = &github;
+    run_worker(&running);
+    finish(&running);
+
+    fake_done(fake);
+    fake_free(fake);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed'"), 1);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.release_events WHERE message LIKE 'GitHub did not take %'"),
+                     1);
+}
+
+/* A worker whose Postgres isn't there. */
+static void prepare_without_database(struct running *running, bool draining)
+{
+    const struct db_pool_options nowhere = {
+        .conninfo = "host=/nonexistent", .name = "worker", .size = 3, .take_timeout_ms = 50
+    };
+
+    prepare(running, 2, draining);
+    db_pool_free(running->pool);
+    assert_int_equal(db_pool_new(&nowhere, &running->pool, &running->e), 0);
+    running->options.db = running->pool;
+}
+
+static void a_drain_ends_with_the_reason_when_the_database_stays_away(void **state)
+{
+    struct running running;
+    (void)state;
+    prepare_without_database(&running, true);
+
+    run_worker(&running);
+
+    assert_int_equal(running.code, ERR_TRANSIENT);
+    assert_true(running.e.message[0] != '\0');
+    running.code = 0;
+    finish(&running);
+}
+
+static void a_worker_without_its_database_goes_on_until_it_is_told_to_stop(void **state)
+{
+    struct running running;
+    int64_t began;
+    (void)state;
+    prepare_without_database(&running, false);
+    assert_int_equal(pthread_create(&running.thread, NULL, run_worker, &running), 0);
+    sleep_ms(1000);
+    began = clock_monotonic_ms(&clock_system);
+
+    stop(&running);
+
+    assert_in_range(clock_monotonic_ms(&clock_system) - began, 0, 2000);
+}
+
 static int set_up_all(void **state)
 {
     (void)state;
@@ -592,6 +663,9 @@ int main(int argc, char **argv)
         TEST(a_worker_outlives_a_restart_of_postgres_and_loses_no_release),
         TEST(a_stop_while_nothing_is_to_be_done_ends_at_once),
         TEST(a_drain_with_nothing_to_do_ends_at_once),
+        TEST(github_is_told_when_a_release_begins_and_when_it_fails),
+        TEST(a_drain_ends_with_the_reason_when_the_database_stays_away),
+        TEST(a_worker_without_its_database_goes_on_until_it_is_told_to_stop),
     };
 
     (void)argc;

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from support.parts import BUILD, Lighttpd, Postgres, Responder, make_folder, wait_until
+from support.parts import BUILD, TOP, Lighttpd, Postgres, Responder, make_folder, wait_until
 
 USERS = {"operator": "correct horse", "visitor": "battery staple"}
 DOMAIN = "apps.example.test"
@@ -34,7 +34,7 @@ class Pages:
         self.postgres = Postgres(self.folder / "pg")
         self.postgres.migrate()
         self.env = {**os.environ, **self.postgres.env, "BERTH_ADMIN_OPERATORS": "operator", "BERTH_PLATFORM_DOMAIN": DOMAIN,
-                    "BERTH_ADMIN_WWW": str(BUILD.parent.parent / "www"), **(settings or {})}
+                    "BERTH_ADMIN_WWW": str(TOP / "www"), **(settings or {})}
         self.env.pop("BERTH_CONFIG", None)
         self.responder = Responder(self.folder, self.env, "--admin", build=BUILD)
         self.lighttpd = Lighttpd(self.folder, self.folder)

@@ -33,8 +33,8 @@ struct aws_fixture {
 
 static inline void aws_fixture_environment(void)
 {
-    static const char *const unset[] = { "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL",
-                                         "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_S3" };
+    static const char *const unset[] = { "AWS_REGION",       "AWS_DEFAULT_REGION",   "AWS_SESSION_TOKEN",
+                                         "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_S3" };
 
     for (size_t i = 0; i < sizeof unset / sizeof *unset; i++)
         unsetenv(unset[i]);

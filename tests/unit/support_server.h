@@ -11,9 +11,10 @@
 enum server_after { SERVER_KEEP, SERVER_CLOSE, SERVER_RESET, SERVER_SILENT };
 
 struct server_step {
-    const char *send;         /* NULL: nothing */
-    size_t fill;              /* then so many times 'x' */
-    enum server_after after;  /* then: read the next request, close, reset the connection, or stay silent until the test ends */
+    const char *send; /* NULL: nothing */
+    size_t fill;      /* then so many times 'x' */
+    enum server_after
+        after; /* then: read the next request, close, reset the connection, or stay silent until the test ends */
 };
 
 struct server;

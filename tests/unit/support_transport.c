@@ -150,9 +150,10 @@ static const struct step *next_step(struct fake_transport *fake, const struct ht
     if (step && is_expected(step, made))
         return step;
     if (!fake->unexpected)
-        fake->unexpected = arena_printf(fake->mem, "request %zu was %s %s %.300s; expected %s %s %s", index, made->method,
-                                        made->url, made->body, step && step->method ? step->method : "-",
-                                        step && step->url ? step->url : "-", step && step->body_part ? step->body_part : "-");
+        fake->unexpected =
+            arena_printf(fake->mem, "request %zu was %s %s %.300s; expected %s %s %s", index, made->method, made->url,
+                         made->body, step && step->method ? step->method : "-", step && step->url ? step->url : "-",
+                         step && step->body_part ? step->body_part : "-");
     return NULL;
 }
 

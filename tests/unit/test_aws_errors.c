@@ -22,14 +22,22 @@ static const struct {
     enum err_code code;
     const char *detail;
 } shapes[] = {
-    { &ECS, 400, NULL, "{\"__type\":\"ClusterNotFoundException\",\"message\":\"words\"}", ERR_NOT_FOUND, "ClusterNotFoundException" },
-    { &ECS, 400, NULL, "{\"__type\":\"com.amazonaws.ecs#ServiceNotFoundException\",\"Message\":\"words\"}", ERR_NOT_FOUND, "ServiceNotFoundException" },
-    { &LOGS, 400, "x-amzn-errortype: ResourceNotFoundException:http://internal.amazon.com/coral/", "{\"message\":\"words\"}", ERR_NOT_FOUND, "ResourceNotFoundException" },
-    { &LOGS, 400, "x-amzn-query-error: LimitExceededException;Sender", "{\"message\":\"words\"}", ERR_QUOTA, "LimitExceededException" },
-    { &LOGS, 400, NULL, "{\"code\":\"OperationAbortedException\",\"message\":\"words\"}", ERR_CONFLICT, "OperationAbortedException" },
+    { &ECS, 400, NULL, "{\"__type\":\"ClusterNotFoundException\",\"message\":\"words\"}", ERR_NOT_FOUND,
+      "ClusterNotFoundException" },
+    { &ECS, 400, NULL, "{\"__type\":\"com.amazonaws.ecs#ServiceNotFoundException\",\"Message\":\"words\"}",
+      ERR_NOT_FOUND, "ServiceNotFoundException" },
+    { &LOGS, 400, "x-amzn-errortype: ResourceNotFoundException:http://internal.amazon.com/coral/",
+      "{\"message\":\"words\"}", ERR_NOT_FOUND, "ResourceNotFoundException" },
+    { &LOGS, 400, "x-amzn-query-error: LimitExceededException;Sender", "{\"message\":\"words\"}", ERR_QUOTA,
+      "LimitExceededException" },
+    { &LOGS, 400, NULL, "{\"code\":\"OperationAbortedException\",\"message\":\"words\"}", ERR_CONFLICT,
+      "OperationAbortedException" },
     { &IAM, 404, NULL, QUERY_ERROR("NoSuchEntity", "words"), ERR_NOT_FOUND, "NoSuchEntity" },
     { &ELBV2, 400, NULL, QUERY_ERROR("PriorityInUse", "words"), ERR_CONFLICT, "PriorityInUse" },
-    { &EC2, 400, NULL, "<Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>words</Message></Error></Errors><RequestID>r-xml</RequestID></Response>", ERR_NOT_FOUND, "InvalidSubnetID.NotFound" },
+    { &EC2, 400, NULL,
+      "<Response><Errors><Error><Code>InvalidSubnetID.NotFound</Code><Message>words</Message></Error></"
+      "Errors><RequestID>r-xml</RequestID></Response>",
+      ERR_NOT_FOUND, "InvalidSubnetID.NotFound" },
     { &ECS, 404, NULL, "", ERR_NOT_FOUND, "HTTP 404" },
     { &ECS, 403, NULL, "<html>Forbidden</html>", ERR_DENIED, "HTTP 403" },
     { &IAM, 400, NULL, "<html><p>unclosed", ERR_INVALID, "HTTP 400" },
@@ -145,8 +153,10 @@ static void a_denial_names_the_action_that_aws_names(void **state)
 {
     struct aws_fixture *f = *state;
     answer(f, 400, NULL,
-           "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn:aws:iam::123456789012:user/b is not authorized to perform: "
-           "iam:PassRole on resource: arn:aws:iam::123456789012:role/x because no identity-based policy allows the iam:PassRole action\"}");
+           "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn:aws:iam::123456789012:user/b is not "
+           "authorized to perform: "
+           "iam:PassRole on resource: arn:aws:iam::123456789012:role/x because no identity-based policy allows the "
+           "iam:PassRole action\"}");
 
     assert_int_equal(aws_fixture_call(f, &ECS, "RegisterTaskDefinition"), ERR_DENIED);
 
@@ -167,7 +177,8 @@ static void an_explicit_deny_is_said_to_need_another_remedy(void **state)
 {
     struct aws_fixture *f = *state;
     answer(f, 400, NULL,
-           "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn:aws:iam::1:user/b is not authorized to perform: ecs:UpdateService "
+           "{\"__type\":\"AccessDeniedException\",\"message\":\"User: arn:aws:iam::1:user/b is not authorized to "
+           "perform: ecs:UpdateService "
            "on resource: x with an explicit deny in a permissions boundary\"}");
 
     assert_int_equal(aws_fixture_call(f, &ECS, "UpdateService"), ERR_DENIED);
@@ -180,7 +191,8 @@ static void a_user_without_permission_is_denied_under_any_code(void **state)
 {
     struct aws_fixture *f = *state;
     answer(f, 400, NULL,
-           "{\"__type\":\"InvalidParameterException\",\"message\":\"User: arn:aws:iam::1:user/b is not authorized to perform: iam:PassRole on x\"}");
+           "{\"__type\":\"InvalidParameterException\",\"message\":\"User: arn:aws:iam::1:user/b is not authorized to "
+           "perform: iam:PassRole on x\"}");
 
     assert_int_equal(aws_fixture_call(f, &ECS, "CreateService"), ERR_DENIED);
 }
@@ -189,7 +201,8 @@ static void a_service_whose_role_is_too_young_is_not_our_permission(void **state
 {
     struct aws_fixture *f = *state;
     answer(f, 400, NULL,
-           "{\"__type\":\"InvalidInputException\",\"message\":\"CodeBuild is not authorized to perform: sts:AssumeRole on arn:aws:iam::1:role/x\"}");
+           "{\"__type\":\"InvalidInputException\",\"message\":\"CodeBuild is not authorized to perform: sts:AssumeRole "
+           "on arn:aws:iam::1:role/x\"}");
 
     assert_int_equal(aws_fixture_call(f, &CODEBUILD, "CreateProject"), ERR_INVALID);
 }
@@ -218,8 +231,9 @@ static void a_refused_signature_never_shows_the_canonical_request(void **state)
 {
     struct aws_fixture *f = *state;
     answer(f, 403, NULL,
-           QUERY_ERROR("SignatureDoesNotMatch", "The request signature we calculated does not match.\n\nThe Canonical String for this request "
-                                                "should have been\n'POST\n/\n\nx-amz-security-token:" AWS_FIXTURE_TOKEN "'"));
+           QUERY_ERROR("SignatureDoesNotMatch",
+                       "The request signature we calculated does not match.\n\nThe Canonical String for this request "
+                       "should have been\n'POST\n/\n\nx-amz-security-token:" AWS_FIXTURE_TOKEN "'"));
 
     assert_int_equal(aws_fixture_call(f, &STS, "GetCallerIdentity"), ERR_DENIED);
 

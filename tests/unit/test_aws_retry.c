@@ -92,9 +92,12 @@ static void aws_may_ask_for_a_longer_wait_within_bounds(void **state)
         const char *headers;
         int64_t least, most;
     } cases[] = {
-        { "x-amz-retry-after: 1500", 1500, 1500 },         { "x-amz-retry-after: 999999999", 5000, 6000 },
-        { "x-amz-retry-after: 0", 0, 1000 },               { "x-amz-retry-after: soon", 0, 1000 },
-        { "retry-after: 3", 3000, 3000 },                  { "retry-after: 86400", AWS_BACKOFF_MAX_MS, AWS_BACKOFF_MAX_MS },
+        { "x-amz-retry-after: 1500", 1500, 1500 },
+        { "x-amz-retry-after: 999999999", 5000, 6000 },
+        { "x-amz-retry-after: 0", 0, 1000 },
+        { "x-amz-retry-after: soon", 0, 1000 },
+        { "retry-after: 3", 3000, 3000 },
+        { "retry-after: 86400", AWS_BACKOFF_MAX_MS, AWS_BACKOFF_MAX_MS },
         { "retry-after: Mon, 23 Nov 2026 10:00:00 GMT", 0, 1000 },
     };
 
@@ -163,7 +166,8 @@ static void a_skewed_clock_is_corrected_once_and_for_all_calls(void **state)
 {
     struct aws_fixture *f = *state;
     answer(f, 403, "date: Mon, 23 Nov 2026 10:00:00 GMT",
-           "{\"__type\":\"InvalidSignatureException\",\"message\":\"Signature expired: 20261123T090000Z is now earlier than\"}");
+           "{\"__type\":\"InvalidSignatureException\",\"message\":\"Signature expired: 20261123T090000Z is now earlier "
+           "than\"}");
     answer(f, 200, NULL, "{}");
     answer(f, 200, NULL, "{}");
 
@@ -192,7 +196,8 @@ static void a_clock_that_is_still_refused_is_a_persons_affair(void **state)
 static void a_wrong_secret_is_not_mistaken_for_a_skewed_clock(void **state)
 {
     struct aws_fixture *f = *state;
-    answer(f, 403, "date: Mon, 23 Nov 2026 09:01:00 GMT", "{\"__type\":\"InvalidSignatureException\",\"message\":\"no match\"}");
+    answer(f, 403, "date: Mon, 23 Nov 2026 09:01:00 GMT",
+           "{\"__type\":\"InvalidSignatureException\",\"message\":\"no match\"}");
 
     assert_int_equal(aws_fixture_call(f, &ECS, "X"), ERR_DENIED);
 

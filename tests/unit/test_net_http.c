@@ -1,75 +1,6 @@
-/* The real transport against a scripted peer on a real socket. */
-#include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
-
+/* One exchange with a scripted peer: what is refused, what is sent, what is kept of a reply. */
 #include "core/base/buf.h"
-#include "core/net/http.h"
-#include "tests/unit/support_server.h"
-
-#define OK_LINE "HTTP/1.1 200 OK\r\n"
-#define HELLO OK_LINE "Content-Length: 5\r\n\r\nhello"
-
-struct fixture {
-    struct http_curl *curl;
-    struct http http;
-    struct server *server;
-    struct arena *mem;
-    struct http_reply reply;
-    struct err e;
-};
-
-static int start(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-
-    assert_non_null(f);
-    f->mem = arena_new();
-    assert_int_equal(http_curl_new("berth-test", &f->curl, &f->e), 0);
-    f->http = http_curl_transport(f->curl);
-    *state = f;
-    return 0;
-}
-
-static int stop(void **state)
-{
-    struct fixture *f = *state;
-
-    http_curl_free(f->curl);
-    if (f->server)
-        server_free(f->server);
-    arena_free(f->mem);
-    free(f);
-    return 0;
-}
-
-static void serve(struct fixture *f, const struct server_step *steps, size_t count)
-{
-    f->server = server_new(steps, count);
-}
-
-static int send_request(struct fixture *f, const struct http_request *request)
-{
-    return f->http.send(f->http.context, request, f->mem, &f->reply, &f->e);
-}
-
-static const char *url_of(struct fixture *f, const char *path)
-{
-    return arena_printf(f->mem, "%s%s", server_url(f->server), path);
-}
-
-static int get(struct fixture *f, const char *path)
-{
-    struct http_request request = { .method = "GET", .url = url_of(f, path), .timeout_ms = 2000 };
-
-    return send_request(f, &request);
-}
+#include "tests/unit/net_fixture.h"
 
 static void a_peer_that_hangs_up_before_replying_is_transient(void **state)
 {
@@ -97,7 +28,8 @@ static void half_a_reply_is_transient_and_not_a_reply(void **state)
 
 static void half_a_chunked_reply_is_transient(void **state)
 {
-    static const struct server_step steps[] = { { OK_LINE "Transfer-Encoding: chunked\r\n\r\nff\r\nhalf", 0, SERVER_CLOSE } };
+    static const struct server_step steps[] = { { OK_LINE "Transfer-Encoding: chunked\r\n\r\nff\r\nhalf", 0,
+                                                  SERVER_CLOSE } };
     struct fixture *f = *state;
     serve(f, steps, 1);
 
@@ -125,30 +57,6 @@ static void a_silent_peer_times_out_and_is_named_without_its_query(void **state)
     assert_string_equal(f->e.detail, "CURLE_OPERATION_TIMEDOUT");
     assert_non_null(strstr(f->e.message, "/key"));
     assert_null(strstr(f->e.message, "abc"));
-}
-
-static int count_bytes(void *context, const void *bytes, size_t len, struct err *e)
-{
-    (void)bytes;
-    (void)e;
-    *(size_t *)context += len;
-    return 0;
-}
-
-static void a_peer_that_falls_silent_midway_ends_a_streamed_reply(void **state)
-{
-    static const struct server_step steps[] = { { OK_LINE "Content-Length: 100\r\n\r\n", 10, SERVER_SILENT } };
-    struct fixture *f = *state;
-    size_t seen = 0;
-    serve(f, steps, 1);
-    struct http_request request = {
-        .method = "GET", .url = url_of(f, "/"), .timeout_ms = 1000, .sink = count_bytes, .sink_context = &seen
-    };
-
-    assert_int_equal(send_request(f, &request), ERR_TRANSIENT);
-
-    assert_string_equal(f->e.detail, "CURLE_OPERATION_TIMEDOUT");
-    assert_int_equal(seen, 10);
 }
 
 static void nobody_listening_is_transient_with_a_hint(void **state)
@@ -260,7 +168,9 @@ static void a_line_break_in_a_header_is_refused_and_not_sent(void **state)
     serve(f, steps, 1);
 
     for (size_t i = 0; i < 3; i++) {
-        struct http_request request = { .method = "GET", .url = url_of(f, "/"), .headers = &headers[i], .header_count = 1 };
+        struct http_request request = {
+            .method = "GET", .url = url_of(f, "/"), .headers = &headers[i], .header_count = 1
+        };
         assert_int_equal(send_request(f, &request), ERR_INVALID);
     }
 
@@ -293,7 +203,8 @@ static void a_redirect_is_a_reply_and_is_not_followed(void **state)
 static void any_status_is_a_success_and_1xx_are_passed_over(void **state)
 {
     static const struct server_step steps[] = {
-        { "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\nHTTP/1.1 503 Slow Down\r\nContent-Length: 2\r\n\r\nno", 0, SERVER_KEEP }
+        { "HTTP/1.1 103 Early Hints\r\nX-Early: 1\r\n\r\nHTTP/1.1 503 Slow Down\r\nContent-Length: 2\r\n\r\nno", 0,
+          SERVER_KEEP }
     };
     struct fixture *f = *state;
     serve(f, steps, 1);
@@ -308,7 +219,8 @@ static void any_status_is_a_success_and_1xx_are_passed_over(void **state)
 static void a_chunked_reply_is_put_together(void **state)
 {
     static const struct server_step steps[] = {
-        { OK_LINE "Transfer-Encoding: chunked\r\nX-Padded:  \t v \r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", 0, SERVER_KEEP }
+        { OK_LINE "Transfer-Encoding: chunked\r\nX-Padded:  \t v \r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n", 0,
+          SERVER_KEEP }
     };
     struct fixture *f = *state;
     serve(f, steps, 1);
@@ -385,102 +297,6 @@ static void a_large_body_is_sent_without_waiting_to_be_told_to(void **state)
     assert_null(strcasestr(server_request(f->server, 0), "expect:"));
 }
 
-static int refuse_piece(void *context, const void *bytes, size_t len, struct err *e)
-{
-    (void)context;
-    (void)bytes;
-    (void)len;
-    return err_set(e, ERR_QUOTA, "the archive is too large");
-}
-
-static void a_sink_that_refuses_ends_the_exchange_with_its_own_error(void **state)
-{
-    static const struct server_step steps[] = { { OK_LINE "Content-Length: 5000\r\n\r\n", 5000, SERVER_CLOSE } };
-    struct fixture *f = *state;
-    serve(f, steps, 1);
-    struct http_request request = { .method = "GET", .url = url_of(f, "/"), .sink = refuse_piece };
-
-    assert_int_equal(send_request(f, &request), ERR_QUOTA);
-
-    assert_string_equal(f->e.message, "the archive is too large");
-}
-
-static void a_sink_gets_a_success_and_never_an_errors_body(void **state)
-{
-    static const struct server_step steps[] = {
-        { "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone", 0, SERVER_KEEP },
-        { OK_LINE "Content-Length: 100000\r\n\r\n", 100000, SERVER_KEEP },
-    };
-    struct fixture *f = *state;
-    size_t seen = 0;
-    serve(f, steps, 2);
-    struct http_request request = { .method = "GET",
-                                    .url = url_of(f, "/"),
-                                    .sink = count_bytes,
-                                    .sink_context = &seen,
-                                    .timeout_ms = 2000,
-                                    .reply_max = 1000 };
-
-    assert_int_equal(send_request(f, &request), 0);
-    assert_string_equal(f->reply.body, "gone");
-    assert_int_equal(seen, 0);
-
-    assert_int_equal(send_request(f, &request), 0);
-    assert_int_equal(seen, 100000);
-    assert_int_equal(f->reply.body_len, 0);
-}
-
-static void a_connection_is_used_again_and_replaced_when_the_peer_closed_it(void **state)
-{
-    static const struct server_step steps[] = { { HELLO, 0, SERVER_KEEP }, { HELLO, 0, SERVER_CLOSE }, { HELLO, 0, SERVER_KEEP } };
-    struct fixture *f = *state;
-    serve(f, steps, 3);
-
-    assert_int_equal(get(f, "/1"), 0);
-    assert_int_equal(get(f, "/2"), 0);
-    assert_int_equal(server_connections(f->server), 1);
-
-    assert_int_equal(get(f, "/3"), 0);
-    assert_int_equal(server_connections(f->server), 2);
-}
-
-enum { THREADS = 8, REQUESTS_EACH = 25 };
-
-static void *ask_often(void *context)
-{
-    struct fixture *f = context;
-    intptr_t failures = 0;
-
-    for (int i = 0; i < REQUESTS_EACH; i++) {
-        AUTO_ARENA struct arena *mem = arena_new();
-        struct http_request request = { .method = "GET", .url = arena_printf(mem, "%s/", server_url(f->server)) };
-        struct http_reply reply;
-        struct err e;
-        if (f->http.send(f->http.context, &request, mem, &reply, &e) || strcmp(reply.body, "hello") != 0)
-            failures++;
-    }
-    return (void *)failures;
-}
-
-static void many_threads_share_the_transport(void **state)
-{
-    static const struct server_step steps[] = { { HELLO, 0, SERVER_KEEP } };
-    struct fixture *f = *state;
-    pthread_t threads[THREADS];
-    void *failures;
-    serve(f, steps, 1);
-
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, ask_often, f), 0);
-
-    for (size_t i = 0; i < THREADS; i++) {
-        pthread_join(threads[i], &failures);
-        assert_null(failures);
-    }
-    assert_int_equal(server_requests(f->server), THREADS * REQUESTS_EACH);
-    assert_true(server_connections(f->server) <= THREADS);
-}
-
 static void only_unreserved_characters_stay_as_they_are(void **state)
 {
     struct fixture *f = *state;
@@ -491,39 +307,32 @@ static void only_unreserved_characters_stay_as_they_are(void **state)
     assert_string_equal(http_encode(f->mem, "", true), "");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_peer_that_hangs_up_before_replying_is_transient),
-        TEST(half_a_reply_is_transient_and_not_a_reply),
-        TEST(half_a_chunked_reply_is_transient),
-        TEST(a_connection_reset_midway_is_transient),
-        TEST(a_silent_peer_times_out_and_is_named_without_its_query),
-        TEST(a_peer_that_falls_silent_midway_ends_a_streamed_reply),
-        TEST(nobody_listening_is_transient_with_a_hint),
-        TEST(a_reply_larger_than_allowed_is_refused),
-        TEST(one_header_more_than_allowed_is_refused),
-        TEST(headers_of_more_bytes_than_allowed_are_refused),
-        TEST(a_peer_that_speaks_no_http_is_a_wrong_address),
-        TEST(other_schemes_are_refused),
-        TEST(a_line_break_in_a_header_is_refused_and_not_sent),
-        TEST(a_password_in_an_address_is_not_shown),
-        TEST(a_sink_that_refuses_ends_the_exchange_with_its_own_error),
-        TEST(a_redirect_is_a_reply_and_is_not_followed),
-        TEST(any_status_is_a_success_and_1xx_are_passed_over),
-        TEST(a_chunked_reply_is_put_together),
-        TEST(a_reply_as_large_as_allowed_is_kept),
-        TEST(as_many_headers_as_allowed_are_kept),
-        TEST(nothing_is_sent_that_was_not_asked_for),
-        TEST(each_method_is_sent_with_the_body_length_it_has),
-        TEST(a_head_reply_has_a_length_and_no_body),
-        TEST(a_large_body_is_sent_without_waiting_to_be_told_to),
-        TEST(a_sink_gets_a_success_and_never_an_errors_body),
-        TEST(a_connection_is_used_again_and_replaced_when_the_peer_closed_it),
-        TEST(many_threads_share_the_transport),
-        TEST(only_unreserved_characters_stay_as_they_are),
+        NET_TEST(a_peer_that_hangs_up_before_replying_is_transient),
+        NET_TEST(half_a_reply_is_transient_and_not_a_reply),
+        NET_TEST(half_a_chunked_reply_is_transient),
+        NET_TEST(a_connection_reset_midway_is_transient),
+        NET_TEST(a_silent_peer_times_out_and_is_named_without_its_query),
+        NET_TEST(nobody_listening_is_transient_with_a_hint),
+        NET_TEST(a_reply_larger_than_allowed_is_refused),
+        NET_TEST(one_header_more_than_allowed_is_refused),
+        NET_TEST(headers_of_more_bytes_than_allowed_are_refused),
+        NET_TEST(a_peer_that_speaks_no_http_is_a_wrong_address),
+        NET_TEST(other_schemes_are_refused),
+        NET_TEST(a_line_break_in_a_header_is_refused_and_not_sent),
+        NET_TEST(a_password_in_an_address_is_not_shown),
+        NET_TEST(a_redirect_is_a_reply_and_is_not_followed),
+        NET_TEST(any_status_is_a_success_and_1xx_are_passed_over),
+        NET_TEST(a_chunked_reply_is_put_together),
+        NET_TEST(a_reply_as_large_as_allowed_is_kept),
+        NET_TEST(as_many_headers_as_allowed_are_kept),
+        NET_TEST(nothing_is_sent_that_was_not_asked_for),
+        NET_TEST(each_method_is_sent_with_the_body_length_it_has),
+        NET_TEST(a_head_reply_has_a_length_and_no_body),
+        NET_TEST(a_large_body_is_sent_without_waiting_to_be_told_to),
+        NET_TEST(only_unreserved_characters_stay_as_they_are),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,149 @@
+/* The last step: what is live, and what GitHub is told of it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/deploy/commit_status.h"
+#include "tests/db/step_harness.h"
+
+#define STATUSES "https://api.github.test/repos/acme/shop/statuses/" STEP_COMMIT
+
+static struct step_harness harness;
+static struct fake_transport *github_fake;
+static struct secret *token;
+static struct github github;
+
+static int set_up(void **state)
+{
+    (void)state;
+    step_open(&harness);
+    step_sql(&harness, "UPDATE berth.releases SET step = 'live', image_digest = '" STEP_DIGEST
+                       "', task_definition_arn = 'arn:task'");
+    step_reload(&harness, 1);
+    github_fake = fake_new();
+    token = secret_from_text("ghp_verysecret");
+    github =
+        (struct github){ .transport = fake_http(github_fake), .api_url = "https://api.github.test", .token = token };
+    harness.run.github = &github;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    fake_done(github_fake);
+    fake_free(github_fake);
+    secret_free(token);
+    step_close(&harness);
+    return 0;
+}
+
+static int live(struct err *e)
+{
+    enum step_answer answer = STEP_WAIT;
+    int code = live_ensure(&harness.run, &answer, e);
+
+    assert_true(code || answer == STEP_DONE);
+    return code;
+}
+
+static void a_release_whose_lease_is_lost_changes_nothing(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    step_sql(&harness, "UPDATE berth.releases SET lease_token = lease_token + 1000");
+
+    assert_int_equal(live(&e), ERR_CONFLICT);
+
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.deployments)"));
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.releases WHERE state = 'running')"));
+}
+
+static void a_release_without_an_image_never_goes_live(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    harness.run.release.image_digest = NULL;
+
+    assert_int_equal(live(&e), ERR_INTERNAL);
+
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.deployments)"));
+}
+
+static void a_status_that_github_refuses_fails_no_release_and_is_said(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    fake_expect(github_fake, "POST", STATUSES, "success");
+    fake_reply(github_fake, 403, NULL, "{\"message\":\"Resource not accessible by personal access token\"}");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.releases WHERE state = 'live')"));
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.release_events WHERE kind = 'info'"
+                                     " AND message LIKE 'GitHub did not take%not accessible%')"));
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.release_events WHERE message LIKE '%ghp_%')"));
+}
+
+static void an_older_release_never_replaces_a_newer_one_that_is_live(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    step_sql(&harness,
+             "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
+             " VALUES ('shop', 7, 'push', 'live', repeat('7', 40), now());"
+             "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)"
+             " VALUES ('shop', 7, repeat('7', 40), 'd', 'arn:7', 'h')");
+    github.token = NULL;
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(
+        &harness, "EXISTS (SELECT FROM berth.deployments WHERE release = 7 AND task_definition_arn = 'arn:7')"));
+}
+
+static void a_live_release_is_the_deployment_and_github_is_told_where(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    fake_expect(github_fake, "POST", STATUSES, "\"context\":\"berth/shop\"");
+    fake_reply(github_fake, 201, NULL, "{}");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.deployments WHERE app_name = 'shop' AND release = 1"
+                                     " AND commit_sha = '" STEP_COMMIT "' AND image_digest = '" STEP_DIGEST "')"));
+    assert_non_null(strstr(fake_body(github_fake, 0), "\"target_url\":\"https://shop."));
+}
+
+static void without_a_token_github_is_told_nothing(void **state)
+{
+    (void)state;
+    github.token = NULL;
+
+    commit_status_tell(&harness.run, GITHUB_PENDING, NULL, "v%d is being deployed", 1);
+
+    assert_int_equal(fake_count(github_fake), 0);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_release_whose_lease_is_lost_changes_nothing),
+        TEST(a_release_without_an_image_never_goes_live),
+        TEST(a_status_that_github_refuses_fails_no_release_and_is_said),
+        TEST(an_older_release_never_replaces_a_newer_one_that_is_live),
+        TEST(a_live_release_is_the_deployment_and_github_is_told_where),
+        TEST(without_a_token_github_is_told_nothing),
+    };
+
+    (void)argc;
+    harness_server(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
