@@ -62,13 +62,15 @@ static enum finding look(struct health *health)
         log_err(LOG_WARN, "the database is not ready", &e, log_text("login", "hooks"));
         return err_may_retry(&e) ? DATABASE_AWAY : SCHEMA_MISSING;
     }
-    return db_get_int(rows, 0, "version") < migrations_embedded[migrations_embedded_count - 1].version ? SCHEMA_OLD : READY;
+    return db_get_int(rows, 0, "version") < migrations_embedded[migrations_embedded_count - 1].version ? SCHEMA_OLD
+                                                                                                       : READY;
 }
 
 static enum finding find(struct health *health)
 {
     pthread_mutex_lock(&health->lock);
-    bool stale = health->finding == NOT_LOOKED || clock_monotonic_ms(&clock_system) - health->looked_ms >= HEALTH_FRESH_MS;
+    bool stale =
+        health->finding == NOT_LOOKED || clock_monotonic_ms(&clock_system) - health->looked_ms >= HEALTH_FRESH_MS;
     if (stale && !health->looking) {
         health->looking = true;
         pthread_mutex_unlock(&health->lock);
@@ -98,15 +100,18 @@ void health_ready(struct health *health, struct response *response)
         [READY] = { NULL, NULL },
         [DATABASE_AWAY] = { "database", "The database does not answer." },
         [SCHEMA_OLD] = { "schema", "The database's schema is older than this version of berth." },
-        [SCHEMA_MISSING] = { "schema", "The database does not have berth's schema, or does not let this login see it." },
+        [SCHEMA_MISSING] = { "schema",
+                             "The database does not have berth's schema, or does not let this login see it." },
     };
     enum finding finding = find(health);
 
     response_header(response, "Cache-Control", "no-store");
     if (finding != READY)
-        response_error(response, 503, reasons[finding].code, reasons[finding].message, "The responder's log tells more.");
+        response_error(response, 503, reasons[finding].code, reasons[finding].message,
+                       "The responder's log tells more.");
     else if (!directory_ready(health->directory))
-        response_error(response, 503, "directory", "The apps have not been read yet.", "The responder's log tells more.");
+        response_error(response, 503, "directory", "The apps have not been read yet.",
+                       "The responder's log tells more.");
     else
         response_json(response, 200, json_build("{s:s}", "status", "ready"));
 }

@@ -22,7 +22,8 @@ struct health;
 int health_new(const char *conninfo, struct directory *directory, struct health **out, struct err *e);
 void health_free(struct health *health); /* NULL is fine */
 
-void health_alive(struct response *response);                       /* GET /healthz: 200, whatever else is down */
-void health_ready(struct health *health, struct response *response); /* GET /readyz: 200, or 503 with the reason in general words */
+void health_alive(struct response *response); /* GET /healthz: 200, whatever else is down */
+void health_ready(struct health *health,
+                  struct response *response); /* GET /readyz: 200, or 503 with the reason in general words */
 
 #endif

@@ -34,7 +34,8 @@ static void refuse(void *context, struct request *request, struct response *resp
         if (codes[i].status == status)
             code = codes[i].code;
     }
-    response_error(response, status, code, message, "GitHub posts to /hooks/github/{app}; berth itself is asked at /healthz and /readyz.");
+    response_error(response, status, code, message,
+                   "GitHub posts to /hooks/github/{app}; berth itself is asked at /healthz and /readyz.");
 }
 
 static const struct route routes[] = {

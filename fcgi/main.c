@@ -61,7 +61,10 @@ static int take_option(char **argv, int *i, struct options *options, struct err 
     const struct {
         const char *name;
         bool *flag;
-    } flags[] = { { "--hooks", &options->hooks }, { "--admin", &options->admin }, { "--help", &options->help }, { "--version", &options->version } };
+    } flags[] = { { "--hooks", &options->hooks },
+                  { "--admin", &options->admin },
+                  { "--help", &options->help },
+                  { "--version", &options->version } };
     const char *name = argv[*i];
 
     for (size_t f = 0; f < sizeof(flags) / sizeof(*flags); f++) {
@@ -87,7 +90,8 @@ static int read_options(int argc, char **argv, struct options *options, struct e
             return (int)e->code;
     }
     if (!options->help && !options->version && options->hooks == options->admin) {
-        err_set(e, ERR_INVALID, options->hooks ? "--hooks and --admin exclude each other" : "it isn't said which application to be");
+        err_set(e, ERR_INVALID,
+                options->hooks ? "--hooks and --admin exclude each other" : "it isn't said which application to be");
         return err_hint(e, "Give --hooks or --admin; each is a process of its own. berth-fcgi --help tells more.");
     }
     return 0;
@@ -106,9 +110,13 @@ static int check_descriptors(const struct settings *settings, int threads, struc
         return err_set(e, ERR_INTERNAL, "cannot read the limit of open files: %s", strerror(errno));
     if (needed <= (int64_t)limit.rlim_cur)
         return 0;
-    err_set(e, ERR_INVALID, "%d threads, %lld database connections and %d to spare are more than the %lld files this process may open", threads,
-            (long long)settings->database_connections, DESCRIPTORS_SPARE, (long long)limit.rlim_cur);
-    return err_hint(e, "Lower [hooks] threads, [admin] threads or [database] connections, or raise the limit of open files up to %d.", FD_SETSIZE);
+    err_set(e, ERR_INVALID,
+            "%d threads, %lld database connections and %d to spare are more than the %lld files this process may open",
+            threads, (long long)settings->database_connections, DESCRIPTORS_SPARE, (long long)limit.rlim_cur);
+    return err_hint(
+        e,
+        "Lower [hooks] threads, [admin] threads or [database] connections, or raise the limit of open files up to %d.",
+        FD_SETSIZE);
 }
 
 static int get_socket(const struct options *options, int *fd, struct err *e)

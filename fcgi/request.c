@@ -170,7 +170,8 @@ static void request_fill(struct request_source *source, struct arena *mem, struc
     request_set_target(request, target ? target : "");
 }
 
-enum request_accepted request_accept(struct request_source *source, struct arena *mem, struct request *request, struct err *e)
+enum request_accepted request_accept(struct request_source *source, struct arena *mem, struct request *request,
+                                     struct err *e)
 {
     if (atomic_load(&stopping))
         return REQUEST_STOPPED;

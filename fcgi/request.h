@@ -7,9 +7,9 @@
 #ifndef BERTH_FCGI_REQUEST_H
 #define BERTH_FCGI_REQUEST_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <signal.h>
 #include <stdint.h>
 
 #include "core/base/arena.h"
@@ -19,10 +19,10 @@
 enum {
     REQUEST_PATH_MAX = 2048,
     REQUEST_QUERY_MAX = 4096,
-    REQUEST_VALUES_MAX = 8,      /* {names} in a route's pattern */
-    REQUEST_SILENCE_MS = 5000,   /* the web server says nothing for so long: the request is given up */
-    REQUEST_BODY_MS = 30000,     /* a whole body takes no longer */
-    REQUEST_PIECE = 64 * 1024    /* bytes that are worth reading at once */
+    REQUEST_VALUES_MAX = 8,    /* {names} in a route's pattern */
+    REQUEST_SILENCE_MS = 5000, /* the web server says nothing for so long: the request is given up */
+    REQUEST_BODY_MS = 30000,   /* a whole body takes no longer */
+    REQUEST_PIECE = 64 * 1024  /* bytes that are worth reading at once */
 };
 
 enum { REQUEST_LENGTH_ABSENT = -1, REQUEST_LENGTH_MALFORMED = -2 };
@@ -81,13 +81,14 @@ struct request_source *request_source_new(int listen_fd);
 void request_source_free(struct request_source *source); /* NULL is fine */
 
 enum request_accepted {
-    REQUEST_TAKEN,   /* *request is to be answered by request_answer */
-    REQUEST_FAILED,  /* e says why (no file descriptor left, say): pause, then accept again */
-    REQUEST_STOPPED  /* request_stop_accepting was called */
+    REQUEST_TAKEN,  /* *request is to be answered by request_answer */
+    REQUEST_FAILED, /* e says why (no file descriptor left, say): pause, then accept again */
+    REQUEST_STOPPED /* request_stop_accepting was called */
 };
 
 /* Waits for a request. mem is the request's arena. */
-enum request_accepted request_accept(struct request_source *source, struct arena *mem, struct request *request, struct err *e);
+enum request_accepted request_accept(struct request_source *source, struct arena *mem, struct request *request,
+                                     struct err *e);
 
 /* Sends the answer, hears out what is left of the body for a moment (or the web server would lose the answer), and hangs up. */
 void request_answer(struct request_source *source, const struct request *request, const struct response *response);

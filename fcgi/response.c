@@ -70,7 +70,8 @@ void response_json(struct response *response, int status, json_object *value)
 
 void response_error(struct response *response, int status, const char *code, const char *message, const char *hint)
 {
-    response_json(response, status, json_build("{s:{s:s, s:s, s:s}}", "error", "code", code, "message", message, "hint", hint));
+    response_json(response, status,
+                  json_build("{s:{s:s, s:s, s:s}}", "error", "code", code, "message", message, "hint", hint));
 }
 
 void response_write(const struct response *response, bool head, struct buf *out)

@@ -56,8 +56,8 @@ static int fields_check(const struct route *route, struct request *request)
     return 0;
 }
 
-static void refuse(const struct application *application, struct request *request, struct response *response, int status,
-                   const char *message)
+static void refuse(const struct application *application, struct request *request, struct response *response,
+                   int status, const char *message)
 {
     application->refuse(application->context, request, response, status, message);
     response->status = status;

@@ -56,7 +56,8 @@ static void complain(struct server *server, const struct err *e)
     int64_t now = clock_monotonic_ms(&clock_system);
     int64_t last = atomic_load(&server->complained_ms);
 
-    if ((last == 0 || now - last >= COMPLAIN_EVERY_MS) && atomic_compare_exchange_strong(&server->complained_ms, &last, now))
+    if ((last == 0 || now - last >= COMPLAIN_EVERY_MS) &&
+        atomic_compare_exchange_strong(&server->complained_ms, &last, now))
         log_err(LOG_ERROR, "a request could not be accepted", e, log_text("application", server->application->name));
 }
 
@@ -118,7 +119,8 @@ static int start_threads(struct server *server, int threads, struct err *e)
     }
     pthread_attr_destroy(&attributes);
     if (failure != 0)
-        return err_set(e, ERR_TRANSIENT, "only %d of %d threads could be started: %s", server->count, threads, strerror(failure));
+        return err_set(e, ERR_TRANSIENT, "only %d of %d threads could be started: %s", server->count, threads,
+                       strerror(failure));
     return 0;
 }
 
@@ -145,14 +147,14 @@ static bool stop_threads(struct server *server)
     request_stop_accepting();
     while ((left = wake_threads(server)) > 0 && clock_monotonic_ms(&clock_system) < leave_by)
         clock_sleep_ms(&clock_system, WAKE_EVERY_MS);
-    if (left > 0) {
+    for (int i = 0; i < server->count; i++) {
+        if (atomic_load(&server->ended[i]))
+            pthread_join(server->threads[i], NULL);
+    }
+    if (left > 0)
         log_event(LOG_WARN, "stopped with requests in hand", log_text("application", server->application->name),
                   log_int("requests", left));
-        return false;
-    }
-    for (int i = 0; i < server->count; i++)
-        pthread_join(server->threads[i], NULL);
-    return true;
+    return left == 0;
 }
 
 int server_run(const struct application *application, int listen_fd, int threads, bool *finished, struct err *e)

@@ -40,9 +40,11 @@ static bool refuse(struct call *call, int status, const char *code, const char *
 static bool refuse_for_now(struct call *call, const char *code, const char *message, const struct err *e)
 {
     if (e)
-        log_err(LOG_ERROR, "a delivery could not be taken in", e, log_text("app", call->app), log_text("delivery", call->delivery_id));
+        log_err(LOG_ERROR, "a delivery could not be taken in", e, log_text("app", call->app),
+                log_text("delivery", call->delivery_id));
     response_header(call->response, "Retry-After", "30");
-    return refuse(call, 503, code, message, "Nothing was stored. Redeliver it from the webhook's page on GitHub once berth is well.");
+    return refuse(call, 503, code, message,
+                  "Nothing was stored. Redeliver it from the webhook's page on GitHub once berth is well.");
 }
 
 /* ---- who is asked, and by what ---- */
@@ -54,7 +56,8 @@ static bool find_app(struct call *call)
     if (directory_find(call->hooks->directory, call->app, &entry)) {
         if (entry.policy == WEBHOOK_GITHUB)
             return true;
-        return refuse(call, 501, "policy_signed", "This app takes deliveries signed by AWS IAM only, which this version of berth cannot check yet.",
+        return refuse(call, 501, "policy_signed",
+                      "This app takes deliveries signed by AWS IAM only, which this version of berth cannot check yet.",
                       "Create the app with --webhook github to deploy by GitHub's own webhook.");
     }
     if (!directory_ready(call->hooks->directory))
@@ -119,7 +122,8 @@ static bool read_signature(struct call *call)
         return refuse(call, 401, "no_signature", "The header X-Hub-Signature-256 is missing.",
                       "In the webhook's settings on GitHub, paste the secret that `berth apps create` printed.");
     if (!github_signature_parse(header, call->signature))
-        return refuse(call, 401, "bad_signature", "The header X-Hub-Signature-256 is not \"sha256=\" and 64 hexadecimal digits.", NULL);
+        return refuse(call, 401, "bad_signature",
+                      "The header X-Hub-Signature-256 is not \"sha256=\" and 64 hexadecimal digits.", NULL);
     return true;
 }
 
@@ -189,7 +193,8 @@ static bool verify(struct call *call)
     if (fresh && (is_signed_by(call, call->current) || is_signed_by(call, call->previous)))
         return true;
     return refuse(call, 401, "wrong_signature", "The signature does not match the body.",
-                  "Check the secret in the webhook's settings on GitHub. If it was changed a moment ago, redeliver in half a minute.");
+                  "Check the secret in the webhook's settings on GitHub. If it was changed a moment ago, redeliver in "
+                  "half a minute.");
 }
 
 /* ---- what it says ---- */
@@ -202,7 +207,8 @@ static bool parse(struct call *call)
     if (json_parse(buf_text(&call->body.bytes), call->body.bytes.len, &body, &e))
         return refuse(call, 400, "bad_json", e.message, NULL);
     if (github_event_read(call->event_name, body, call->request->mem, &call->event, &e))
-        return refuse(call, 422, "bad_payload", e.message, "A payload of this event, as GitHub documents it, has other members.");
+        return refuse(call, 422, "bad_payload", e.message,
+                      "A payload of this event, as GitHub documents it, has other members.");
     return true;
 }
 
@@ -224,7 +230,8 @@ static bool refuse_store(struct call *call, const struct err *e)
 {
     if (e->code == ERR_TRANSIENT || e->code == ERR_THROTTLED || e->code == ERR_CONFLICT || e->code == ERR_DENIED)
         return refuse_for_now(call, "database_unavailable", "The delivery cannot be stored at the moment.", e);
-    log_err(LOG_ERROR, "a delivery could not be stored", e, log_text("app", call->app), log_text("delivery", call->delivery_id));
+    log_err(LOG_ERROR, "a delivery could not be stored", e, log_text("app", call->app),
+            log_text("delivery", call->delivery_id));
     if (e->code == ERR_INVALID)
         return refuse(call, 422, "bad_payload", "The payload holds a value that cannot be stored.", NULL);
     return refuse(call, 500, "internal", "The delivery could not be stored.", "The responder's log tells more.");
@@ -232,8 +239,8 @@ static bool refuse_store(struct call *call, const struct err *e)
 
 static void answer(struct call *call, const struct intake_answer *taken)
 {
-    json_object *body = json_build("{s:s, s:s, s:s}", "outcome", intake_outcome_name(taken->outcome), "reason", taken->reason, "delivery",
-                                   call->delivery_id);
+    json_object *body = json_build("{s:s, s:s, s:s}", "outcome", intake_outcome_name(taken->outcome), "reason",
+                                   taken->reason, "delivery", call->delivery_id);
 
     if (taken->release > 0)
         json_put(body, "release", json_number(taken->release));
@@ -275,15 +282,18 @@ static void log_call(const struct call *call, int64_t started_ms)
     char app[APP_NAME_MAX * 2];
 
     text_excerpt(call->app, app, sizeof(app));
-    log_event(level, "delivery", log_text("app", app), log_text("delivery", call->delivery_id), log_text("github_event", call->event_name),
-              log_int("status", call->response->status), log_text("outcome", call->outcome),
-              log_int("release", call->release), log_int("bytes", (int64_t)call->body.bytes.len),
+    log_event(level, "delivery", log_text("app", app), log_text("delivery", call->delivery_id),
+              log_text("github_event", call->event_name), log_int("status", call->response->status),
+              log_text("outcome", call->outcome), log_int("release", call->release),
+              log_int("bytes", (int64_t)call->body.bytes.len),
               log_int("ms", clock_monotonic_ms(&clock_system) - started_ms));
 }
 
 void webhook_take(void *context, struct request *request, struct response *response)
 {
-    struct call call = { .hooks = context, .request = request, .response = response, .app = request_value(request, "app") };
+    struct call call = {
+        .hooks = context, .request = request, .response = response, .app = request_value(request, "app")
+    };
     int64_t started_ms = clock_monotonic_ms(&clock_system);
     bool fresh = false;
 

@@ -28,7 +28,8 @@ static bool make_room(struct hooks *hooks, struct webhook_body *body, size_t len
     return true;
 }
 
-static enum webhook_body_result add_piece(struct hooks *hooks, struct webhook_body *body, const char *piece, size_t len, struct err *e)
+static enum webhook_body_result add_piece(struct hooks *hooks, struct webhook_body *body, const char *piece, size_t len,
+                                          struct err *e)
 {
     if (body->bytes.len + len > (size_t)hooks->body_max)
         return too_large(hooks, e);
@@ -42,11 +43,13 @@ static enum webhook_body_result add_piece(struct hooks *hooks, struct webhook_bo
     return BODY_WHOLE;
 }
 
-static enum webhook_body_result check_whole(const struct request *request, const struct webhook_body *body, struct err *e)
+static enum webhook_body_result check_whole(const struct request *request, const struct webhook_body *body,
+                                            struct err *e)
 {
     if (request->content_length == REQUEST_LENGTH_ABSENT || (size_t)request->content_length == body->bytes.len)
         return BODY_WHOLE;
-    err_set(e, ERR_INVALID, "Content-Length says %lld bytes, and %zu came", (long long)request->content_length, body->bytes.len);
+    err_set(e, ERR_INVALID, "Content-Length says %lld bytes, and %zu came", (long long)request->content_length,
+            body->bytes.len);
     return BODY_NOT_AS_SAID;
 }
 
@@ -54,7 +57,8 @@ enum webhook_body_result webhook_body_read(struct hooks *hooks, struct request *
                                            const struct secret *previous, struct webhook_body *body, struct err *e)
 {
     AUTO_HASH struct hash *with_current = hash_hmac_new(secret_bytes(current), secret_len(current));
-    AUTO_HASH struct hash *with_previous = previous ? hash_hmac_new(secret_bytes(previous), secret_len(previous)) : NULL;
+    AUTO_HASH struct hash *with_previous =
+        previous ? hash_hmac_new(secret_bytes(previous), secret_len(previous)) : NULL;
     char *piece = arena_alloc(request->mem, REQUEST_PIECE);
     size_t got = 1;
 

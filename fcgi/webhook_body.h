@@ -21,10 +21,10 @@ struct webhook_body {
 
 enum webhook_body_result {
     BODY_WHOLE,
-    BODY_TOO_LARGE,    /* more than hooks->body_max, said or sent */
-    BODY_NOT_AS_SAID,  /* Content-Length is no number, or another one than came, or the body was cut off */
-    BODY_SLOW,         /* it stopped coming */
-    BODY_NO_ROOM       /* too many large ones at once */
+    BODY_TOO_LARGE,   /* more than hooks->body_max, said or sent */
+    BODY_NOT_AS_SAID, /* Content-Length is no number, or another one than came, or the body was cut off */
+    BODY_SLOW,        /* it stopped coming */
+    BODY_NO_ROOM      /* too many large ones at once */
 };
 
 /* previous may be NULL. e: why, unless BODY_WHOLE. */

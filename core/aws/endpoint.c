@@ -49,7 +49,8 @@ static int read_url(const char *url, const char *variable, struct arena *mem, st
     const char *own_port = tls ? ":443" : ":80";
     char *prefix = arena_copy(mem, host + (tls || text_starts(url, "http://") ? host_len : 0));
 
-    if ((!tls && !text_starts(url, "http://")) || host_len == 0 || url[strcspn(url, "@?# \t\r\n")]) {
+    if ((!tls && !text_starts(url, "http://")) || host_len == 0 || host[host_len - 1] == ':' ||
+        url[strcspn(url, "@?# \t\r\n")]) {
         err_set(e, ERR_INVALID, "%s isn't an address of the form http[s]://host[:port][/path]", variable);
         return err_hint(e, "correct %s, or unset it to use AWS's own endpoints", variable);
     }

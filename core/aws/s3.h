@@ -27,6 +27,20 @@ int s3_bucket_versioned(struct aws *aws, const char *bucket, bool *versioned,
                         struct err *e); /* enabled, not suspended */
 int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *version_id, struct err *e);
 
+/* The first of what is kept under a prefix, at most S3_LIST_MAX: every version of every object, delete markers too; and uploads that were never ended. */
+enum { S3_LIST_MAX = 1000 };
+struct s3_kept {
+    const char *key;
+    const char *id; /* version id, "null" on an unversioned bucket; of an upload its upload id */
+};
+int s3_list_versions(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
+                     size_t *count, struct err *e);
+int s3_list_uploads(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
+                    size_t *count, struct err *e);
+int s3_abort_upload(struct aws *aws, const char *bucket, const char *key, const char *upload_id, struct err *e);
+/* The folders right below a prefix, whole ("tenants/shop/"), as an array of texts; those too that hold nothing but old versions. */
+int s3_list_folders(struct aws *aws, const char *bucket, const char *prefix, json_object **out, struct err *e);
+
 /* An upload in pieces. After a failure, or when it isn't ended, s3_upload_free aborts what was begun. */
 struct s3_upload;
 struct s3_upload *s3_upload_new(struct aws *aws, const char *bucket, const char *key, const char *content_type);

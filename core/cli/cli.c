@@ -44,15 +44,42 @@ static int take_operands(int argc, char **argv, const char **operands, size_t le
     size_t count = 0;
 
     for (int i = optind; i < argc; i++) {
-        if (count == most)
-            return err_set(e, ERR_INVALID, "%s: one word too many: \"%s\"", argv[0], argv[i]);
+        if (count == most) {
+            err_set(e, ERR_INVALID, "berth %s: one word too many: \"%s\"", argv[0], argv[i]);
+            return err_hint(e, "berth %s --help tells the command's arguments", argv[0]);
+        }
         operands[count++] = argv[i];
     }
     if (count < least) {
-        err_set(e, ERR_INVALID, "%s: a word is missing", argv[0]);
-        return err_hint(e, "--help tells the command's arguments");
+        err_set(e, ERR_INVALID, "berth %s: a word is missing", argv[0]);
+        return err_hint(e, "berth %s --help tells the command's arguments", argv[0]);
     }
     return 0;
+}
+
+/* getopt takes the beginning of an option's name for the option: a script that relies on it breaks with the next option that begins alike. */
+static bool is_written_out(const char *word, const struct option *option)
+{
+    size_t len = strcspn(word, "=");
+
+    return len == strlen(option->name) + 2 && !strncmp(word + 2, option->name, len - 2);
+}
+
+/* The word that getopt stopped at: it has gone past it unless the word holds more short options. */
+static const char *stopped_at(int argc, char **argv)
+{
+    return optopt && optopt != 'o' && optopt != 'j' && optopt != 'c' && optind < argc && argv[optind][0] == '-' ? argv[optind] : argv[optind - 1];
+}
+
+static int refuse_option(int letter, int argc, char **argv, struct err *e)
+{
+    const char *word = stopped_at(argc, argv);
+
+    if (letter == ':')
+        err_set(e, ERR_INVALID, "option \"%s\" lacks its value", word);
+    else
+        err_set(e, ERR_INVALID, "%s \"%s\"", strchr(word, '=') && optopt ? "this option takes no value:" : "unknown option", word);
+    return err_hint(e, "berth %s --help tells the command's options", argv[0]);
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, size_t option_count,
@@ -65,10 +92,12 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
     opterr = 0;
     optind = 1;
     while ((letter = getopt_long(argc, argv, ":", table, &which)) != -1) {
-        if (letter == '?' || letter == ':') {
-            err_set(e, ERR_INVALID, letter == '?' ? "unknown option \"%s\"" : "option \"%s\" lacks its value",
-                    argv[optind - 1]);
-            return err_hint(e, "--help tells the command's options");
+        if (letter == '?' || letter == ':')
+            return refuse_option(letter, argc, argv, e);
+        const char *word = argv[optind - 1] == optarg ? argv[optind - 2] : argv[optind - 1];
+        if (!is_written_out(word, &table[which])) {
+            err_set(e, ERR_INVALID, "unknown option \"%s\": write --%s", word, table[which].name);
+            return err_hint(e, "berth %s --help tells the command's options", argv[0]);
         }
         if (letter == 'j')
             cli->json = true;
@@ -83,8 +112,11 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
 int cli_settings(struct cli *cli, const struct settings **out, struct err *e)
 {
     if (!cli->loaded.values) {
-        if (settings_load(cli->config_path, cli->mem, &cli->loaded, e))
+        if (settings_load(cli->config_path, cli->mem, &cli->loaded, e)) {
+            if (e->code == ERR_NOT_FOUND)
+                e->code = ERR_INVALID; /* a wrong path is the caller's slip; "not found" is said of apps and releases */
             return e->code;
+        }
         log_setup((enum log_level)cli->loaded.settings.log_level, (enum log_format)cli->loaded.settings.log_format);
     }
     *out = &cli->loaded.settings;
@@ -153,6 +185,11 @@ int cli_release_number(const char *text, int *out, struct err *e)
         return err_set(e, ERR_INVALID, "\"%s\" is no release: write it as v12", text);
     *out = (int)number;
     return 0;
+}
+
+int cli_audit(struct cli *cli, struct db *db, const char *action, const char *app, struct err *e)
+{
+    return db_query(db, app, QUERY_AUDIT_ADD, NULL, e, db_text(cli_actor(cli)), db_text(action), db_text(app), db_null(), db_null());
 }
 
 int cli_exit_code(const struct err *e)

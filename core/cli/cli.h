@@ -51,13 +51,12 @@ struct cli_option {
     const char **text;
     bool *flag;
     int *number;
-    const char *help;      /* "OWNER/NAME  the repository on GitHub" */
-    int least, most;       /* of number */
+    int least, most; /* of number */
 };
 
 /*
  * Reads argv[1..] by the table; words that are no options go to operands (at most operand_max, at least operand_min). ERR_INVALID names the wrong word.
- * --json and --config are taken anywhere.
+ * --json and --config are taken anywhere. An option is written out: its beginning alone is unknown.
  */
 int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *options, size_t option_count,
               const char **operands, size_t operand_min, size_t operand_max, struct err *e);
@@ -71,8 +70,15 @@ void cli_close(struct cli *cli);
 /* Prints value as one line of JSON and drops it. */
 void cli_print_json(json_object *value);
 
-/* A table as text: columns padded to their widest cell; the last column is not. cells are row by row; control characters become spaces. */
+/* What others wrote, for a terminal: control characters become spaces. NULL gives NULL. */
+const char *cli_plain(struct arena *mem, const char *text);
+
+/* A table as text: columns padded to their widest cell, by what a terminal shows; the last column is not. cells are row by row, NULL is "-"; control
+ * characters become spaces. */
 void cli_print_table(const char *const *heads, size_t columns, const char *const *cells, size_t rows);
+
+/* One change for the audit log; after may be NULL. The log never holds a secret. */
+int cli_audit(struct cli *cli, struct db *db, const char *action, const char *app, struct err *e);
 
 /* "v12" or "12"; ERR_INVALID otherwise. */
 int cli_release_number(const char *text, int *out, struct err *e);

@@ -47,19 +47,11 @@ static int check_policy(const char *policy, struct err *e)
 
 static int check_app(const struct app *app, const char *policy, struct err *e)
 {
-    if (app_check_name(app->name, e))
-        return e->code;
     if (!app->repository) {
         err_set(e, ERR_INVALID, "--repo is missing");
         return err_hint(e, "--repo OWNER/NAME, as in https://github.com/OWNER/NAME");
     }
-    if (check_policy(policy, e) || app_check_repository(app->repository, e) || app_check_branch(app->branch, e) ||
-        app_check_size(app->cpu_units, app->memory_mib, e))
-        return e->code;
-    if (app->health_check_path[0] != '/' || strlen(app->health_check_path) > APP_HEALTH_PATH_MAX)
-        return err_set(e, ERR_INVALID, "--health-check must be a path that begins with /, of at most %d characters",
-                       APP_HEALTH_PATH_MAX);
-    return 0;
+    return check_policy(policy, e) ? (int)e->code : app_check(app, e);
 }
 
 int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
@@ -106,7 +98,7 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
         db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || cli_aws(cli, &aws, e) ||
-        hook_secret_create(aws, app.name, true, &secret, e))
+        cli_audit(cli, db, "app.secret", app.name, e) || hook_secret_create(aws, app.name, true, &secret, e))
         return e->code;
     print_webhook(cli, &app, secret);
     return 0;
@@ -131,7 +123,7 @@ static void summary_cells(struct arena *mem, const struct app_summary *a, const 
     cells[0] = a->app;
     cells[1] = a->state;
     cells[2] = a->live_release ? arena_printf(mem, "v%d", a->live_release) : NULL;
-    cells[3] = a->live_commit ? arena_copy_n(mem, a->live_commit, 8) : NULL;
+    cells[3] = a->live_commit ? arena_printf(mem, "%.8s", a->live_commit) : NULL;
     cells[4] = a->newest_release ? arena_printf(mem, "v%d %s", a->newest_release, a->newest_state) : NULL;
     cells[5] = a->host;
 }

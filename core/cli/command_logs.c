@@ -27,7 +27,7 @@ static int find_build(struct cli *cli, struct db *db, const char *app, int numbe
     return err_set(e, ERR_NOT_FOUND, "%s has no release yet that was built", app);
 }
 
-static void print_page(struct cli *cli, const struct log_page *page)
+static void print_page(struct cli *cli, const struct log_page *page, struct arena *mem)
 {
     char at[CLOCK_ISO_SIZE];
 
@@ -36,7 +36,7 @@ static void print_page(struct cli *cli, const struct log_page *page)
         if (cli->json)
             cli_print_json(json_build("{s:s, s:s}", "at", at, "line", page->lines[i].text));
         else
-            printf("%s  %s\n", at, page->lines[i].text);
+            printf("%s  %s\n", at, cli_plain(mem, page->lines[i].text));
     }
 }
 
@@ -49,7 +49,7 @@ static int print_log(struct cli *cli, struct aws *aws, const struct release *rel
         struct log_page page = { 0 };
         if (build_log_read(aws, release->app, release->build_id, from, mem, &page, e))
             return e->code;
-        print_page(cli, &page);
+        print_page(cli, &page, mem);
         if (!page.next || (from && !strcmp(page.next, from)))
             return 0;
         from = arena_copy(cli->mem, page.next);

@@ -28,7 +28,7 @@ static int list(struct cli *cli, struct db *db, const char *name, int limit, str
     for (size_t i = 0; i < count; i++) {
         cells[i * 6] = arena_printf(cli->mem, "v%d", all[i].number);
         cells[i * 6 + 1] = release_word(cli->mem, &all[i]);
-        cells[i * 6 + 2] = arena_copy_n(cli->mem, all[i].commit_sha, 8);
+        cells[i * 6 + 2] = arena_printf(cli->mem, "%.8s", all[i].commit_sha);
         cells[i * 6 + 3] = all[i].pushed_by;
         cells[i * 6 + 4] = all[i].created_at;
         cells[i * 6 + 5] = all[i].error ? all[i].error : all[i].commit_title;

@@ -1,6 +1,9 @@
+#include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/cli/cli.h"
 
 static void print_help(FILE *out)
@@ -42,15 +45,23 @@ static const struct command *find_command(int argc, char **argv, int *words)
     return NULL;
 }
 
-/* "berth apps": the group's commands are the best answer. */
-static int print_unknown(const char *word)
+static bool is_in_group(const struct command *command, const char *group)
 {
-    fprintf(stderr, "berth: there is no command \"%s\"\n", word);
+    size_t len = strlen(group);
+
+    return len > 0 && !strncmp(command->name, group, len) && command->name[len] == ' ';
+}
+
+static bool print_group(FILE *out, const char *group)
+{
+    bool found = false;
+
     for (size_t i = 0; i < cli_command_count; i++)
-        if (!strncmp(cli_commands[i].name, word, strlen(word)) && cli_commands[i].name[strlen(word)] == ' ')
-            fprintf(stderr, "  berth %s %s\n", cli_commands[i].name, cli_commands[i].usage);
-    fprintf(stderr, "hint: berth --help lists them\n");
-    return EXIT_USAGE;
+        if (is_in_group(&cli_commands[i], group)) {
+            fprintf(out, "  berth %s %s\n", cli_commands[i].name, cli_commands[i].usage);
+            found = true;
+        }
+    return found;
 }
 
 static void print_error(const struct cli *cli, const struct err *e)
@@ -63,38 +74,89 @@ static void print_error(const struct cli *cli, const struct err *e)
         fprintf(stderr, "hint: %s\n", e->hint);
 }
 
-static int run(const struct command *command, int words, int argc, char **argv)
+/* "berth apps": the group's commands are the best answer. */
+static int refuse_command(const struct cli *cli, int argc, char **argv)
 {
-    AUTO_ARENA struct arena *mem = arena_new();
-    struct cli cli = { .mem = mem };
     struct err e = { 0 };
+    char shown[80];
+    bool group = false;
 
-    command->run(&cli, argc - words, argv + words, &e);
-    if (e.code && *e.message)
-        print_error(&cli, &e);
-    cli_close(&cli);
-    return cli_exit_code(&e);
+    for (size_t i = 0; i < cli_command_count; i++)
+        group = group || is_in_group(&cli_commands[i], argv[1]);
+    text_excerpt(group && argc > 2 ? argv[2] : argv[1], shown, sizeof shown);
+    if (group && argc == 2)
+        err_set(&e, ERR_INVALID, "berth %s: a word is missing", shown);
+    else
+        err_set(&e, ERR_INVALID, "there is no command \"%s%s%s\"", group ? argv[1] : "", group ? " " : "", shown);
+    err_hint(&e, "berth %s%s--help lists them", group ? argv[1] : "", group ? " " : "");
+    print_error(cli, &e);
+    print_group(stderr, argv[1]);
+    return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+/* The answer that nobody could read is no success: a full disk, a closed pipe. */
+static int finish(int code)
 {
-    int words = 0;
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    fprintf(stderr,
+            "berth: the answer could not be written to standard output: %s\n"
+            "hint: what was asked for may be done all the same; a webhook secret that was lost is replaced by: berth apps secret NAME\n",
+            strerror(errno));
+    return EXIT_FAILED;
+}
 
-    if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
-        print_help(argc < 2 ? stderr : stdout);
+static int run(const struct command *command, struct cli *cli, int argc, char **argv)
+{
+    struct err e = { 0 };
+
+    int failed = command->run(cli, argc, argv, &e);
+    if (failed && *e.message)
+        print_error(cli, &e);
+    cli_close(cli);
+    return failed ? cli_exit_code(&e) : EXIT_OK;
+}
+
+static bool has_word(int argc, char **argv, const char *word)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (!strcmp(argv[i], word))
+            return true;
+    return false;
+}
+
+static int answer(struct cli *cli, int argc, char **argv)
+{
+    bool help = has_word(argc, argv, "--help");
+    int words = 0;
+    const struct command *command = find_command(argc, argv, &words);
+
+    if (command && help) {
+        printf("usage: berth %s %s [--config FILE] [--json]\n\n%s\n", command->name, command->usage, command->summary);
+        return EXIT_OK;
+    }
+    if (command) {
+        /* A command of two words is one to its own eyes. */
+        argv[words] = arena_copy(cli->mem, command->name);
+        return run(command, cli, argc - words, argv + words);
+    }
+    if (argc < 2 || help || !strcmp(argv[1], "help")) {
+        if (argc < 2 || !print_group(stdout, argv[1]))
+            print_help(argc < 2 ? stderr : stdout);
         return argc < 2 ? EXIT_USAGE : EXIT_OK;
     }
     if (!strcmp(argv[1], "--version")) {
         puts("berth " BERTH_VERSION);
         return EXIT_OK;
     }
+    return refuse_command(cli, argc, argv);
+}
 
-    const struct command *command = find_command(argc, argv, &words);
-    if (!command)
-        return print_unknown(argv[1]);
-    if (argc > words + 1 && !strcmp(argv[words + 1], "--help")) {
-        printf("usage: berth %s %s [--config FILE] [--json]\n\n%s\n", command->name, command->usage, command->summary);
-        return EXIT_OK;
-    }
-    return run(command, words, argc, argv);
+int main(int argc, char **argv)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct cli cli = { .mem = mem, .json = has_word(argc, argv, "--json") };
+
+    setlocale(LC_CTYPE, "C.UTF-8"); /* for the width of characters alone */
+    return finish(answer(&cli, argc, argv));
 }

@@ -24,11 +24,11 @@ static void print_text(struct cli *cli, const struct release *r, const struct re
     const char **cells = arena_array(cli->mem, count * 4 + 1, sizeof *cells);
 
     printf("%s v%d is %s: commit %.8s%s%s\n", r->app, r->number, release_word(cli->mem, r), r->commit_sha,
-           r->pushed_by ? ", pushed by " : "", r->pushed_by ? r->pushed_by : "");
+           r->pushed_by ? ", pushed by " : "", r->pushed_by ? cli_plain(cli->mem, r->pushed_by) : "");
     if (r->error)
-        printf("%s\n", r->error);
+        printf("%s\n", cli_plain(cli->mem, r->error));
     if (r->hint)
-        printf("hint: %s\n", r->hint);
+        printf("hint: %s\n", cli_plain(cli->mem, r->hint));
     for (size_t i = 0; i < count; i++) {
         cells[i * 4] = events[i].at;
         cells[i * 4 + 1] = events[i].step;

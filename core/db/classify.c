@@ -5,6 +5,9 @@
 #include "core/base/text.h"
 #include "core/db/internal.h"
 
+#define NOT_MIGRATED                                                                                                   \
+    "The database is not migrated to this berth's schema: run `berth migrate`. (`berth migrate status` shows where it is.)"
+
 /* What a SQLSTATE means to the caller. The first row whose prefix fits counts. */
 static const struct rule {
     const char *prefix;
@@ -31,11 +34,11 @@ static const struct rule {
     { "42501", ERR_DENIED, false,
       "The login lacks a right, or the row belongs to another app. Run sql/bootstrap.sql again as a Postgres "
       "administrator, then `berth migrate up`." },
-    { "42P01", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
-    { "42703", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
-    { "42883", ERR_INTERNAL, false, "The schema doesn't fit this berth: run `berth migrate verify`." },
+    { "42P01", ERR_INTERNAL, false, NOT_MIGRATED },
+    { "42703", ERR_INTERNAL, false, NOT_MIGRATED },
+    { "42883", ERR_INTERNAL, false, NOT_MIGRATED },
     { "3F000", ERR_INTERNAL, false,
-      "The schema berth isn't there: run sql/bootstrap.sql as a Postgres administrator, then `berth migrate up`." },
+      "The database was never set up: run sql/bootstrap.sql as a Postgres administrator, then `berth migrate`." },
     { "22", ERR_INVALID, false, "" },
     { "23", ERR_INVALID, false, "" },
     { "P0001", ERR_INVALID, false, "" },
@@ -82,6 +85,17 @@ static const char *data_error(const char *sqlstate)
     return data_errors[i].text;
 }
 
+/* What a database is like that nobody migrated, or that an older berth did. */
+static bool is_schema_missing(const char *sqlstate)
+{
+    static const char *const states[] = { "42P01", "42703", "42883", "3F000" };
+
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(sqlstate, states[i]) == 0)
+            return true;
+    return false;
+}
+
 static void explain(const struct db *db, const char *sqlstate, const PGresult *result, char *out, size_t size)
 {
     if (text_starts(sqlstate, "22"))
@@ -109,10 +123,11 @@ int classify(struct db *db, const char *query, const char *app, const struct pg_
     if (lost || rule->replace)
         db->broken = true;
     explain(db, sqlstate, result, why, sizeof why);
+    const char *what = is_schema_missing(sqlstate) ? "the database's schema is not the one that this berth needs: " : "";
     if (app)
-        err_set(e, rule->code, "query %s for app %s as %s: %s", query, app, pool_name(db->pool), why);
+        err_set(e, rule->code, "query %s for app %s as %s: %s%s", query, app, pool_name(db->pool), what, why);
     else
-        err_set(e, rule->code, "query %s as %s: %s", query, pool_name(db->pool), why);
+        err_set(e, rule->code, "query %s as %s: %s%s", query, pool_name(db->pool), what, why);
     err_detail(e, sqlstate);
     if (text_starts(sqlstate, "P0"))
         err_hint(e, "%s", field(result, PG_DIAG_MESSAGE_HINT));

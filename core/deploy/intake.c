@@ -144,9 +144,9 @@ static int ask(struct intake *intake, const struct delivery *delivery, bool agai
     return db_query_once(intake->pool, NULL, QUERY_INTAKE, rows, e, db_text(delivery->app), db_text(delivery->id),
                          db_text(event->name), db_text(event->ignored), db_bytes(delivery->body_sha256, HASH_SIZE),
                          db_bytes(delivery->body, delivery->body_len), db_text(event->repository),
-                         event->repository ? db_int(event->repository_id) : db_null(), db_text(push ? event->branch : NULL),
-                         db_text(push ? event->commit_sha : NULL), db_text(event->commit_title), db_text(event->pushed_by),
-                         db_bool(again));
+                         event->repository ? db_int(event->repository_id) : db_null(),
+                         db_text(push ? event->branch : NULL), db_text(push ? event->commit_sha : NULL),
+                         db_text(event->commit_title), db_text(event->pushed_by), db_bool(again));
 }
 
 /*
@@ -155,7 +155,8 @@ static int ask(struct intake *intake, const struct delivery *delivery, bool agai
  */
 static bool is_answer_lost(const struct err *e)
 {
-    return e->code == ERR_TRANSIENT && !err_is(e, "08001") && (text_starts(e->detail, "08") || text_starts(e->detail, "57P"));
+    return e->code == ERR_TRANSIENT && !err_is(e, "08001") &&
+           (text_starts(e->detail, "08") || text_starts(e->detail, "57P"));
 }
 
 /* Another transaction was in the way, and nothing was committed. */

@@ -10,14 +10,16 @@
 enum { SHA1_HEX = 40, SHA256_HEX = 64 };
 
 /* A text at pointer, not empty, of at most max bytes, without control characters. */
-static int read_bounded(const json_object *body, const char *pointer, size_t max, struct arena *mem, const char **out, struct err *e)
+static int read_bounded(const json_object *body, const char *pointer, size_t max, struct arena *mem, const char **out,
+                        struct err *e)
 {
     const char *text = NULL;
 
     if (json_read_text(body, pointer, mem, &text, e))
         return e->code;
     if (*text == '\0' || strlen(text) > max)
-        return err_set(e, ERR_INVALID, "at %s in the JSON there is a text of %zu bytes, not of 1 to %zu", pointer, strlen(text), max);
+        return err_set(e, ERR_INVALID, "at %s in the JSON there is a text of %zu bytes, not of 1 to %zu", pointer,
+                       strlen(text), max);
     if (text_has_control(text, strlen(text)))
         return err_set(e, ERR_INVALID, "at %s in the JSON there is a text with a control character", pointer);
     *out = text;
@@ -38,7 +40,8 @@ static bool is_commit(const char *text)
 {
     size_t len = strlen(text);
 
-    return (len == SHA1_HEX || len == SHA256_HEX) && strspn(text, "0123456789abcdef") == len && strspn(text, "0") != len;
+    return (len == SHA1_HEX || len == SHA256_HEX) && strspn(text, "0123456789abcdef") == len &&
+           strspn(text, "0") != len;
 }
 
 static int read_commit(const json_object *body, struct arena *mem, struct github_event *event, struct err *e)
@@ -93,7 +96,8 @@ static int read_push(const json_object *body, struct arena *mem, struct github_e
 
     if (read_repository(body, mem, event, e))
         return e->code;
-    if (read_bounded(body, "/ref", strlen(HEADS) + GITHUB_REF_MAX, mem, &ref, e) || json_read_bool(body, "/deleted", &deleted, e))
+    if (read_bounded(body, "/ref", strlen(HEADS) + GITHUB_REF_MAX, mem, &ref, e) ||
+        json_read_bool(body, "/deleted", &deleted, e))
         return e->code;
     if (text_starts(ref, TAGS)) {
         event->ignored = arena_printf(mem, "the tag %s", ref + strlen(TAGS));
@@ -111,7 +115,8 @@ static int read_push(const json_object *body, struct arena *mem, struct github_e
     return read_head(body, mem, event, e);
 }
 
-int github_event_read(const char *name, const json_object *body, struct arena *mem, struct github_event *out, struct err *e)
+int github_event_read(const char *name, const json_object *body, struct arena *mem, struct github_event *out,
+                      struct err *e)
 {
     struct github_event event = { .name = arena_copy(mem, name) };
 

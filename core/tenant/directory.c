@@ -42,7 +42,8 @@ static size_t fill(struct directory_entry *entries, const struct db_rows *rows)
         if (strlen(name) > APP_NAME_MAX || strcmp(db_get(rows, i, "state"), "deleting") == 0)
             continue;
         memcpy(entries[count].name, name, strlen(name) + 1);
-        entries[count].policy = strcmp(db_get(rows, i, "webhook_policy"), "github") == 0 ? WEBHOOK_GITHUB : WEBHOOK_SIGNED;
+        entries[count].policy =
+            strcmp(db_get(rows, i, "webhook_policy"), "github") == 0 ? WEBHOOK_GITHUB : WEBHOOK_SIGNED;
         count++;
     }
     /* The database's collation may order otherwise than strcmp does. */

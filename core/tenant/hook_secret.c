@@ -12,10 +12,11 @@
 
 enum {
     SECRET_RANDOM_BYTES = 32,
-    HOOK_SECRET_RETRY_MS = 5000, /* between calls while there is no secret to use */
+    HOOK_SECRET_RETRY_MS = 5000,                  /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
-    WAIT_MS = 2000, /* longest wait for another thread's call */
-    WAITERS_MAX = 48 /* threads that wait so for one app: a Secrets Manager that hangs must not let one name hold them all */
+    WAIT_MS = 2000,                               /* longest wait for another thread's call */
+    WAITERS_MAX =
+        48 /* threads that wait so for one app: a Secrets Manager that hangs must not let one name hold them all */
 };
 
 /* What is known of one app's secrets; under the cache's lock. */
@@ -23,8 +24,8 @@ struct entry {
     const char *app;
     struct secret *current; /* NULL: never read, or gone */
     struct secret *previous;
-    int64_t read_ms;  /* of the last success, monotonic */
-    int64_t asked_ms; /* of the last call's end; 0: never asked */
+    int64_t read_ms;    /* of the last success, monotonic */
+    int64_t asked_ms;   /* of the last call's end; 0: never asked */
     int64_t renewed_ms; /* of the last call's end that was made though there was a secret; 0: none was */
     bool asking;
     int waiters;
@@ -133,7 +134,8 @@ static int64_t created_ms(const json_object *reply, struct arena *mem)
 }
 
 /* One version; ERR_NOT_FOUND when there is none at that stage. */
-static int read_stage(struct aws *aws, const char *name, const char *stage, struct secret **out, int64_t *made_ms, struct err *e)
+static int read_stage(struct aws *aws, const char *name, const char *stage, struct secret **out, int64_t *made_ms,
+                      struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_JSON json_object *ask = json_build("{s:s, s:s}", "SecretId", name, "VersionStage", stage);
@@ -163,7 +165,8 @@ static int ask_aws(struct hook_secrets *cache, const char *app, struct answer *o
     if (read_stage(cache->aws, name, "AWSCURRENT", &current, &made_ms, e))
         return (int)e->code;
     bool rotating = made_ms == 0 || clock_now_ms(cache->clock) - made_ms < HOOK_SECRET_OVERLAP_MS;
-    if (rotating && read_stage(cache->aws, name, "AWSPREVIOUS", &out->previous, &ignored_ms, e) && e->code != ERR_NOT_FOUND)
+    if (rotating && read_stage(cache->aws, name, "AWSPREVIOUS", &out->previous, &ignored_ms, e) &&
+        e->code != ERR_NOT_FOUND)
         return (int)e->code;
     out->current = current;
     current = NULL;
@@ -241,7 +244,8 @@ static void await(struct hook_secrets *cache, struct entry *entry)
 static int answer_from(const struct entry *entry, struct secret **current, struct secret **previous, struct err *e)
 {
     if (!entry->current && entry->failure.code == ERR_NONE)
-        return err_set(e, ERR_TRANSIENT, "the webhook secret of app %s is still being read from Secrets Manager", entry->app);
+        return err_set(e, ERR_TRANSIENT, "the webhook secret of app %s is still being read from Secrets Manager",
+                       entry->app);
     if (!entry->current) {
         *e = entry->failure;
         return (int)e->code;
@@ -288,7 +292,8 @@ static int check_ours(struct aws *aws, const char *name, const char *app, struct
         if (key && value && strcmp(key, NAMES_TAG_APP) == 0 && strcmp(value, app) == 0)
             return 0;
     }
-    err_set(e, ERR_CONFLICT, "the secret %s in Secrets Manager is not berth's: it lacks the tag %s=%s", name, NAMES_TAG_APP, app);
+    err_set(e, ERR_CONFLICT, "the secret %s in Secrets Manager is not berth's: it lacks the tag %s=%s", name,
+            NAMES_TAG_APP, app);
     return err_hint(e, "Delete or rename it, or give the app another name.");
 }
 
@@ -300,8 +305,8 @@ static int replace_value(struct aws *aws, const char *name, const char *app, con
     if (check_ours(aws, name, app, mem, e))
         return (int)e->code;
     hash_uuid(token);
-    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:s}", "SecretId", name, "ClientRequestToken", token, "SecretString",
-                                            secret_bytes(value));
+    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:s}", "SecretId", name, "ClientRequestToken", token,
+                                            "SecretString", secret_bytes(value));
     return aws_call(aws, &SECRETSMANAGER, "PutSecretValue", ask, NULL, e);
 }
 
@@ -310,9 +315,9 @@ static int create(struct aws *aws, const char *name, const char *app, const stru
     char token[37];
 
     hash_uuid(token);
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:s, s:s, s:s, s:[{s:s, s:s}]}", "Name", name, "Description", "GitHub webhook secret of a berth app",
-                   "ClientRequestToken", token, "SecretString", secret_bytes(value), "Tags", "Key", NAMES_TAG_APP, "Value", app);
+    AUTO_JSON json_object *ask = json_build(
+        "{s:s, s:s, s:s, s:s, s:[{s:s, s:s}]}", "Name", name, "Description", "GitHub webhook secret of a berth app",
+        "ClientRequestToken", token, "SecretString", secret_bytes(value), "Tags", "Key", NAMES_TAG_APP, "Value", app);
     return aws_call(aws, &SECRETSMANAGER, "CreateSecret", ask, NULL, e);
 }
 

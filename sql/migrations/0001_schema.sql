@@ -44,12 +44,18 @@ CREATE TABLE berth.releases (
     image_digest        text CHECK (image_digest ~ '^sha256:[0-9a-f]{64}$'),
     task_definition_arn text,
     ecs_deployment_id   text,
+    rollback_to         int CHECK (rollback_to < number),                -- whose image and configuration a rollback runs again
+    halt                text CHECK (halt IN ('supersede', 'cancel')),    -- what its worker is to end it as, at the next turn
+    halt_by             int,                                             -- the release that takes its place
+    halt_at             timestamptz,
+    halt_deployment_id  text,                                            -- ECS's, that puts back what was live
     error               text,
     hint                text,
     created_at          timestamptz NOT NULL DEFAULT now(),
     finished_at         timestamptz,
     PRIMARY KEY (app_name, number),
-    CHECK ((state IN ('queued', 'running')) = (finished_at IS NULL))
+    CHECK ((state IN ('queued', 'running')) = (finished_at IS NULL)),
+    CHECK (halt IS NULL OR halt_at IS NOT NULL)
 );
 -- One release of an app has effects at a time.
 CREATE UNIQUE INDEX releases_one_running ON berth.releases (app_name) WHERE state = 'running';
@@ -62,7 +68,7 @@ CREATE TABLE berth.release_events (
     id         bigint GENERATED ALWAYS AS IDENTITY,
     at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     step       text NOT NULL,
-    kind       text NOT NULL CHECK (kind IN ('info', 'done', 'retry', 'failed')),
+    kind       text NOT NULL CHECK (kind IN ('info', 'done', 'retry', 'failed', 'superseded', 'cancelled')),
     message    text NOT NULL,
     PRIMARY KEY (app_name, release, id),
     FOREIGN KEY (app_name, release) REFERENCES berth.releases
@@ -220,7 +226,8 @@ GRANT SELECT, INSERT ON berth.release_events TO berth_worker;
 GRANT SELECT, INSERT, UPDATE ON berth.deployments, berth.intents, berth.resources TO berth_worker;
 
 GRANT SELECT, UPDATE ON berth.apps TO berth_intake;
-GRANT SELECT, INSERT ON berth.releases, berth.release_events TO berth_intake;
+GRANT SELECT, INSERT, UPDATE ON berth.releases TO berth_intake;
+GRANT INSERT ON berth.release_events TO berth_intake;
 GRANT SELECT, INSERT, UPDATE ON berth.deliveries TO berth_intake;
 
 GRANT SELECT ON berth.apps TO berth_dispatch;
@@ -246,6 +253,100 @@ CREATE FUNCTION berth.app_directory()
 RETURNS TABLE (app_name text, webhook_policy text, state text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
     SELECT a.app_name, a.webhook_policy, a.state FROM apps a ORDER BY a.app_name
+$$;
+
+-- Makes the app's next release; nothing else does. The caller has locked the app's row. It supersedes what it makes pointless: releases that are queued, and, by
+-- a halt that their worker carries out, those that run and have not come to their rollout. A push leaves a rollback alone, since an operator asked for it;
+-- what an operator asks for takes the place of everything before it.
+CREATE FUNCTION berth.queue_release(
+    p_app text, p_kind text, p_commit text, p_title text, p_by text, p_delivery text, p_rollback_to int, p_told text) RETURNS int
+LANGUAGE plpgsql SET search_path = berth, pg_temp AS $$
+DECLARE
+    made  int;
+    place timestamptz;
+    first_step text := CASE WHEN p_kind = 'rollback' THEN 'route' ELSE 'source' END;
+    kinds text[] := CASE WHEN p_kind = 'push' THEN ARRAY['push', 'redeploy'] ELSE ARRAY['push', 'redeploy', 'rollback'] END;
+BEGIN
+    UPDATE apps a SET last_release = a.last_release + 1 WHERE a.app_name = p_app RETURNING a.last_release INTO made;
+    -- The place in the queue is inherited: an app that is pushed to all the time would otherwise always be the last in it.
+    WITH ended AS (
+        UPDATE releases r
+           SET state = 'superseded', finished_at = clock_timestamp(), halt = 'supersede', halt_by = made, halt_at = clock_timestamp()
+         WHERE r.app_name = p_app AND r.state = 'queued' AND r.kind = ANY (kinds)
+        RETURNING r.number, r.step, r.run_after), told AS (
+        INSERT INTO release_events (app_name, release, step, kind, message)
+        SELECT p_app, e.number, e.step, 'superseded', 'Superseded by v' || made || '.' FROM ended e)
+    SELECT min(e.run_after) INTO place FROM ended e;
+    -- After the queued ones, so that one which a worker takes up in between is seen here.
+    UPDATE releases r
+       SET halt = 'supersede', halt_by = made, halt_at = clock_timestamp(), run_after = least(r.run_after, now())
+     WHERE r.app_name = p_app AND r.state = 'running' AND r.step IN ('source', 'identity', 'build', 'route') AND r.kind = ANY (kinds)
+       AND r.halt IS NULL;
+
+    INSERT INTO releases (app_name, number, kind, step, run_after, commit_sha, commit_title, pushed_by, delivery_id, rollback_to)
+    VALUES (p_app, made, p_kind, first_step, least(place, now()), p_commit, p_title, p_by, p_delivery, p_rollback_to);
+    INSERT INTO release_events (app_name, release, step, kind, message) VALUES (p_app, made, first_step, 'info', p_told);
+    UPDATE releases r
+       SET image_digest = o.image_digest, source_version = o.source_version
+      FROM releases o
+     WHERE p_rollback_to IS NOT NULL AND r.app_name = p_app AND r.number = made AND o.app_name = p_app AND o.number = p_rollback_to;
+    RETURN made;
+END
+$$;
+
+-- Whether a push's release, held under p_token, is still of what its branch is at. p_head: the branch's head, null when the branch is gone; p_fresh: the push
+-- is so young that GitHub may not show it yet. 'go_on'; 'wait': ask again; 'superseded': the release has ended; 'lost': another worker holds it.
+CREATE FUNCTION berth.follow_head(p_app text, p_number int, p_token bigint, p_head text, p_fresh boolean)
+RETURNS TABLE (verdict text, reason text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+DECLARE
+    app     apps%ROWTYPE;
+    mine    releases%ROWTYPE;
+    other   releases%ROWTYPE;
+    by      int;
+BEGIN
+    SELECT * INTO app FROM apps a WHERE a.app_name = p_app FOR NO KEY UPDATE;
+    SELECT * INTO mine FROM releases r
+     WHERE r.app_name = p_app AND r.number = p_number AND r.lease_token = p_token AND r.state = 'running' FOR UPDATE;
+    IF NOT FOUND THEN
+        verdict := 'lost'; RETURN NEXT; RETURN;
+    END IF;
+    IF mine.halt IS NOT NULL THEN
+        verdict := 'wait'; RETURN NEXT; RETURN;
+    END IF;
+
+    IF p_head IS NULL THEN
+        reason := 'the branch ' || app.branch || ' is gone from ' || app.repository;
+    ELSE
+        SELECT * INTO other FROM releases r
+         WHERE r.app_name = p_app AND r.number <> p_number AND r.commit_sha = p_head AND r.state <> 'failed'
+         ORDER BY r.number DESC LIMIT 1;
+        IF mine.commit_sha = p_head OR NOT FOUND THEN
+            -- Not found: the head's own push is on its way, and will supersede this one.
+            verdict := 'go_on'; RETURN NEXT; RETURN;
+        END IF;
+        by := other.number;
+        reason := 'the branch ' || app.branch || ' is at ' || left(p_head, 7) || ', which v' || by || ' is of';
+    END IF;
+    IF p_fresh AND (by IS NULL OR by < p_number) THEN
+        verdict := 'wait'; RETURN NEXT; RETURN;
+    END IF;
+
+    -- The head's own release gave way to a push that came later but is older: the head gets a new one. Not when an operator took its place.
+    IF other.state = 'superseded'
+       AND NOT EXISTS (SELECT 1 FROM releases s WHERE s.app_name = p_app AND s.number = other.halt_by AND s.kind <> 'push') THEN
+        by := queue_release(p_app, 'push', other.commit_sha, other.commit_title, other.pushed_by, other.delivery_id, NULL,
+                            'Queued again: ' || reason || ', and v' || p_number || ' came late.');
+        reason := reason || '; v' || by || ' deploys it';
+    END IF;
+    UPDATE releases r
+       SET state = 'superseded', finished_at = clock_timestamp(), halt = 'supersede', halt_by = by, halt_at = clock_timestamp(),
+           lease_token = NULL, lease_until = NULL, leased_by = NULL
+     WHERE r.app_name = p_app AND r.number = p_number;
+    INSERT INTO release_events (app_name, release, step, kind, message)
+    VALUES (p_app, p_number, mine.step, 'superseded', 'Superseded: ' || reason || '.');
+    verdict := 'superseded'; RETURN NEXT;
+END
 $$;
 
 -- Takes one proven delivery in, exactly once. p_event_reason: null for a push to a branch that could make a release, otherwise why it
@@ -303,15 +404,12 @@ BEGIN
         ELSE
             SELECT * INTO newest FROM releases r
              WHERE r.app_name = p_app AND r.kind = 'push' ORDER BY r.number DESC LIMIT 1;
-            IF FOUND AND newest.commit_sha = p_commit AND newest.state <> 'failed' THEN
+            IF FOUND AND newest.commit_sha = p_commit AND newest.state NOT IN ('failed', 'superseded', 'cancelled') THEN
                 outcome := 'duplicate'; reason := 'v' || newest.number || ' is of this commit'; release := newest.number;
             ELSE
-                outcome := 'accepted'; reason := 'a push to ' || p_branch; release := app.last_release + 1;
-                UPDATE apps a SET last_release = intake.release WHERE a.app_name = p_app;
-                INSERT INTO releases (app_name, number, kind, commit_sha, commit_title, pushed_by, delivery_id)
-                VALUES (p_app, release, 'push', p_commit, p_commit_title, p_pushed_by, p_delivery);
-                INSERT INTO release_events (app_name, release, step, kind, message)
-                VALUES (p_app, release, 'source', 'info', 'Queued by a push to ' || p_branch || '.');
+                outcome := 'accepted'; reason := 'a push to ' || p_branch;
+                release := queue_release(p_app, 'push', p_commit, p_commit_title, p_pushed_by, p_delivery, NULL,
+                                         'Queued by a push to ' || p_branch || '.');
             END IF;
         END IF;
     END IF;
@@ -402,6 +500,8 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA berth FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION berth.app_directory() TO berth_hooks;
 GRANT SELECT ON berth.schema_migrations TO berth_hooks; -- is the schema the one that the binary needs?
 GRANT EXECUTE ON FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text, boolean) TO berth_hooks;
+GRANT EXECUTE ON FUNCTION berth.queue_release(text, text, text, text, text, text, int, text) TO berth_intake, berth_admin;
+GRANT EXECUTE ON FUNCTION berth.follow_head(text, int, bigint, text, boolean) TO berth_worker;
 GRANT EXECUTE ON FUNCTION berth.claim(text, int), berth.next_due_ms(), berth.take_listener_slot(text, text[], int),
     berth.mark_listener_slot_foreign(text, text, int) TO berth_worker;
 
@@ -409,6 +509,7 @@ GRANT EXECUTE ON FUNCTION berth.claim(text, int), berth.next_due_ms(), berth.tak
 GRANT CREATE ON SCHEMA berth TO berth_intake, berth_dispatch;
 ALTER FUNCTION berth.app_directory() OWNER TO berth_dispatch;
 ALTER FUNCTION berth.intake(text, text, text, text, bytea, bytea, text, bigint, text, text, text, text, boolean) OWNER TO berth_intake;
+ALTER FUNCTION berth.follow_head(text, int, bigint, text, boolean) OWNER TO berth_intake;
 ALTER FUNCTION berth.claim(text, int) OWNER TO berth_dispatch;
 ALTER FUNCTION berth.next_due_ms() OWNER TO berth_dispatch;
 ALTER FUNCTION berth.take_listener_slot(text, text[], int) OWNER TO berth_dispatch;

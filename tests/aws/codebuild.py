@@ -53,6 +53,10 @@ class CodeBuild:
         world.on_settle(self._settle)
         self._forget()
 
+    def discard_builds(self):
+        """As if nothing had ever been built; numbers begin anew with the projects."""
+        self._forget()
+
     def _forget(self):
         for build in getattr(self, "_builds", {}).values():
             build.discard()

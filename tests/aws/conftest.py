@@ -11,7 +11,9 @@ import pytest
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from standin import StandIn, wait_until  # noqa: E402
+from make_platform import Platform  # noqa: E402
+from standin import StandIn, session, wait_until  # noqa: E402
+from world import BERTH_KEY, DEFAULT_TIMING, OBSERVER_KEY  # noqa: E402
 
 ACCOUNT = "123456789012"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
@@ -28,16 +30,23 @@ BUILDSPEC = json.dumps({
     ]}},
 })
 
+SPEED = 5
+
 
 class Account:
     """A stand-in with its platform, and what tests make in it. Names are fresh, so that tests don't meet."""
 
     def __init__(self, stand_in):
         self.stand_in = stand_in
-        self.platform = stand_in.make_platform()
+        made = Platform(stand_in.url, stand_in.region, "apps.example.test", session(OBSERVER_KEY)).make()
+        self.platform = made["platform"]
         self._numbers = itertools.count(1)
         for service in ("codebuild", "ecr", "ecs", "elbv2", "iam", "logs", "s3", "sts"):
             setattr(self, service, stand_in.client(service))
+
+    def forget(self):
+        """The account is empty again: what was kept from test to test is gone."""
+        self.__dict__.pop("_task_role", None)
 
     def name(self, prefix="app"):
         return f"{prefix}-{next(self._numbers)}"
@@ -168,7 +177,36 @@ class Account:
         return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
 
 
-@pytest.fixture(scope="module")
-def account():
-    with StandIn(speed=5) as stand_in:
+@pytest.fixture(scope="session")
+def only_stand_in():
+    """Starting a stand-in and making its platform takes seconds; emptying it takes none."""
+    with StandIn(speed=SPEED) as stand_in:
         yield Account(stand_in)
+
+
+@pytest.fixture(scope="module")
+def account(only_stand_in):
+    """The platform with nothing on it, at the usual speed; afterwards no violation may be in the journal."""
+    control = only_stand_in.stand_in.control
+    only_stand_in.forget()
+    control("reset", {"keep": "platform"})
+    control("timing", {**DEFAULT_TIMING, "speed": SPEED})
+    yield only_stand_in
+    assert control("violations")["violations"] == []
+
+
+class Clients(dict):
+    """berth's clients by service, made when they are first used."""
+
+    def __init__(self, stand_in):
+        super().__init__()
+        self._stand_in = stand_in
+
+    def __missing__(self, service):
+        self[service] = self._stand_in.client(service, BERTH_KEY)
+        return self[service]
+
+
+@pytest.fixture(scope="session")
+def berth(only_stand_in):
+    return Clients(only_stand_in.stand_in)

@@ -111,6 +111,9 @@ def host_condition(value):
 
 
 def rule_conditions(params):
+    # ModifyRule may leave them as they are; CreateRule's model requires them.
+    if "Conditions" not in params:
+        return None
     values = wildcards = 0
     fields = []
     for condition in params.get("Conditions", []):

@@ -24,9 +24,9 @@ TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 
 class Platform:
-    def __init__(self, endpoint, region, domain):
+    def __init__(self, endpoint, region, domain, session=None):
         # A Session of its own: no files of this machine's user are to decide anything but the credentials.
-        self._session = boto3.session.Session(region_name=region)
+        self._session = session or boto3.session.Session(region_name=region)
         self._config = Config(s3={"addressing_style": "path"}, retries={"mode": "standard"})
         self._endpoint = endpoint
         self._region = region

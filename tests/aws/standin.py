@@ -1,5 +1,6 @@
 """Start the stand-in for a test and talk to it: as berth's operator, as an outside observer, and through the control endpoint."""
 
+import functools
 import json
 import os
 import subprocess
@@ -52,7 +53,7 @@ class StandIn:
 
     def client(self, service, key=OBSERVER_KEY):
         """A boto3 client. IAM is global and signed for us-east-1, which botocore forgets when it is given an endpoint."""
-        return boto3.session.Session(key, KEYS[key]).client(
+        return session(key).client(
             service, region_name="us-east-1" if service == "iam" else self.region, endpoint_url=self.url,
             config=Config(s3={"addressing_style": "path"}, retries={"mode": "standard", "total_max_attempts": 1}),
         )
@@ -64,10 +65,11 @@ class StandIn:
             "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": KEYS[key], "AWS_EC2_METADATA_DISABLED": "true",
         }
 
-    def control(self, path, body=None):
-        """GET a control path, or POST `body` to it. A refusal comes back as {"error": …}."""
+    def control(self, path, body=None, method=None):
+        """GET a control path, or POST `body` to it, or another method. A refusal comes back as {"error": …}."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_control/{path}", data, method="GET" if body is None else "POST")
+        method = method or ("GET" if body is None else "POST")
+        request = urllib.request.Request(f"{self.url}/_control/{path}", data, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as reply:
                 return json.load(reply)
@@ -95,6 +97,12 @@ class StandIn:
             time.sleep(0.02)
         with open(path, encoding="ascii") as file:
             return file.read().strip()
+
+
+@functools.lru_cache(maxsize=None)
+def session(key):
+    """One for each key: a Session reads the models of its services once."""
+    return boto3.session.Session(key, KEYS[key])
 
 
 def wait_until(question, limit_s=20):

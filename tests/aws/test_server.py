@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from conftest import BUCKET
 from standin import HERE, StandIn
-from world import BERTH_KEY, KEYS, OBSERVER_KEY
+from world import BERTH_KEY, DEFAULT_TIMING, KEYS, OBSERVER_KEY
 
 JSON_TYPE = "application/x-amz-json-1.1"
 FORM_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
@@ -26,9 +26,17 @@ FORM_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 
 @pytest.fixture(scope="module")
 def raw():
-    """A stand-in for requests that AWS refuses."""
-    with StandIn(allow_violations=True) as stand_in:
+    """A stand-in for requests that AWS refuses, without a platform."""
+    with StandIn(seed=7, speed=5, allow_violations=True) as stand_in:
         yield stand_in
+
+
+@pytest.fixture
+def pair(raw):
+    """Two stand-ins with one seed, both as after a start."""
+    with StandIn(seed=7) as other:
+        raw.control("reset", {})
+        yield raw, other
 
 
 def send(stand_in, service, body, headers, connection=None):
@@ -138,36 +146,121 @@ def test_a_wrong_order_is_refused(raw, path, body):
     assert "error" in raw.control(path, body)
 
 
-def test_a_reset_empties_the_account():
-    with StandIn(speed=5) as stand_in:
-        first = stand_in.make_platform()
+def test_a_reset_empties_the_account_and_begins_the_ids_anew(raw):
+    raw.control("reset", {})
+    first = new_vpc(raw)
+    raw.client("ecs").create_cluster(clusterName="gone")
 
-        stand_in.control("reset", {})
+    raw.control("reset", {})
 
-        assert stand_in.control("state")["load_balancers"] == 0
-        assert stand_in.client("ecs").list_clusters()["clusterArns"] == []
-        assert stand_in.make_platform() == first
+    assert set(raw.control("state")["counts"].values()) == {0}
+    assert raw.client("ecs").list_clusters()["clusterArns"] == []
+    assert new_vpc(raw) == first
+
+
+def tenant(account, app):
+    """Something of each kind for one app, as berth names and tags it; returns the service's name."""
+    upper, lower = [{"Key": "berth:app", "Value": app}], [{"key": "berth:app", "value": app}]
+    group = account.target_group(Name=f"berth-{app}-1", Tags=upper)
+    account.rule(group, host=f"{app}.example.test")
+    account.project(tags=lower)
+    account.ecr.create_repository(repositoryName=f"berth/{app}", tags=upper)
+    account.logs.create_log_group(logGroupName=f"/berth/{app}", tags={"berth:app": app})
+    account.stand_in.client("secretsmanager").create_secret(Name=f"berth/hooks/{app}", SecretString="x")
+    account.s3.put_object(Bucket=BUCKET, Key=f"tenants/{app}/{'0' * 40}.zip", Body=b"zip")
+    account.s3.create_multipart_upload(Bucket=BUCKET, Key=f"tenants/{app}/{'1' * 40}.zip")
+    balancer = {"targetGroupArn": group, "containerName": "app", "containerPort": 8080}
+    definition = account.task_definition(family=f"berth-{app}", tags=lower)
+    request = account.service_request(loadBalancers=[balancer], taskDefinition=definition, serviceName=f"berth-{app}", tags=lower)
+    account.ecs.create_service(**request)
+    return request["serviceName"]
+
+
+def test_the_state_lists_what_lives_with_its_app(account):
+    account.stand_in.control("timing", {"deployment_pending": 600000})
+    tenant(account, "state")
+    account.stand_in.control("timing", {"deployment_pending": DEFAULT_TIMING["deployment_pending"]})
+
+    state = account.stand_in.control("state")
+    mine = {kind: [item for item in items if item["app"] == "state"] for kind, items in state.items() if kind != "counts"}
+    assert {kind: len(items) for kind, items in mine.items() if items} == {
+        "services": 1, "deployments": 1, "task_definitions": 1, "target_groups": 1, "rules": 1, "projects": 1,
+        "repositories": 1, "log_groups": 1, "secrets": 1, "objects": 1, "uploads": 1,
+    }
+    assert mine["rules"][0]["target_groups"] == [mine["target_groups"][0]["id"]]
+    assert mine["services"][0]["deployments"][0]["task_definition"] == mine["task_definitions"][0]["id"]
+    assert state["counts"]["load_balancers"] == 1
+
+
+def test_a_state_shows_tasks_and_their_interfaces_while_they_live(account):
+    name = tenant(account, "tasks")
+    account.settled(name)
+    running = account.stand_in.control("state")
+    account.ecs.delete_service(cluster="berth", service=name, force=True)
+    account.stand_in.control("advance", {"seconds": 60})
+    gone = account.stand_in.control("state")
+
+    def tasks(state):
+        return [task["status"] for task in state["tasks"] if task["app"] == "tasks"]
+
+    assert (tasks(running), tasks(gone)) == (["RUNNING", "RUNNING"], [])
+    assert running["counts"]["interfaces"] - gone["counts"]["interfaces"] == 2
+    assert "tasks" not in [service["app"] for service in gone["services"]]
+
+
+def test_a_reset_that_keeps_the_platform_takes_all_else_at_once(account):
+    account.settled(tenant(account, "reset"))
+    account.stand_in.control("faults", {"rules": [{"kind": "500", "count": 0}]})
+
+    began = time.monotonic()
+    account.stand_in.control("reset", {"keep": "platform", "also": ["secrets"]})
+    took = time.monotonic() - began
+
+    left = {kind: n for kind, n in account.stand_in.control("state")["counts"].items() if n}
+    account.forget()
+    assert set(left) == {"load_balancers", "secrets"}
+    assert account.stand_in.make_platform() == {"region": account.stand_in.region, **account.platform}
+    assert account.stand_in.control("faults")["rules"] == []
+    assert took < 1
+    account.settled(tenant(account, "again"))
+
+
+def test_what_is_kept_must_be_a_kind(account):
+    assert "error" in account.stand_in.control("reset", {"keep": "platform", "also": ["memories"]})
+    assert "error" in account.stand_in.control("reset", {"keep": "peace"})
+
+
+@pytest.mark.parametrize("speed", [0, -1, "fast"])
+def test_a_speed_is_more_than_nothing(account, speed):
+    assert "error" in account.stand_in.control("timing", {"speed": speed})
 
 
 def new_vpc(stand_in):
     return stand_in.client("ec2").create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
 
 
-def test_the_same_seed_gives_the_same_ids_however_often_one_asks():
-    with StandIn(seed=7) as one, StandIn(seed=7) as other:
-        for _ in range(3):
-            other.client("sts").get_caller_identity()
+def test_two_stand_ins_share_the_ids_of_their_seed_and_nothing_else(pair):
+    one, other = pair
+    for _ in range(3):
+        other.client("sts").get_caller_identity()
 
-        assert new_vpc(one) == new_vpc(other)
+    ids = new_vpc(one), new_vpc(other)
+    one.client("ecs").create_cluster(clusterName="only-here")
+
+    assert ids[0] == ids[1]
+    assert other.client("ecs").list_clusters()["clusterArns"] == []
 
 
-def test_another_seed_gives_other_ids():
-    with StandIn(seed=7) as one, StandIn(seed=8) as other:
-        assert new_vpc(one) != new_vpc(other)
+def test_another_seed_gives_other_ids(raw):
+    raw.control("reset", {"seed": 7})
+    seven = new_vpc(raw)
+    raw.control("reset", {"seed": 8})
+
+    assert new_vpc(raw) != seven
 
 
-def test_the_platform_is_the_same_when_made_again(account):
-    assert account.stand_in.make_platform() == account.platform
+def test_the_platform_is_the_same_when_made_again_by_its_script(account):
+    assert account.stand_in.make_platform() == {"region": account.stand_in.region, **account.platform}
 
 
 def test_the_platforms_listeners_redirect_and_answer_404(account):
@@ -233,13 +326,6 @@ def test_a_multipart_upload_becomes_one_object_with_a_version(account):
     assert read["VersionId"]
     assert read["ETag"].endswith('-3"')
     assert read["Body"].read() == body
-
-
-def test_two_stand_ins_know_nothing_of_each_other():
-    with StandIn() as one, StandIn() as other:
-        one.client("ecs").create_cluster(clusterName="only-here")
-
-        assert other.client("ecs").list_clusters()["clusterArns"] == []
 
 
 def test_sigterm_ends_it_at_once_and_leaves_nothing(tmp_path):

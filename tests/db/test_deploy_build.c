@@ -12,6 +12,9 @@
 #define BUILD_1 "berth-shop:11111111-1111-4111-8111-111111111111"
 #define BUILD_2 "berth-shop:22222222-2222-4222-8222-222222222222"
 
+#define ONES_LESS_ONE "111111111111111111111111111111111111111111111111111111111111111"
+#define ONES "1" ONES_LESS_ONE
+
 static const char started_1[] = "{\"build\":{\"id\":\"" BUILD_1 "\"}}";
 static const char started_2[] = "{\"build\":{\"id\":\"" BUILD_2 "\"}}";
 static const char in_progress[] = "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"IN_PROGRESS\"}]}";
@@ -19,9 +22,9 @@ static const char faulty[] = "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus
 static const char succeeded[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
     "[{\"name\":\"OTHER\",\"value\":\"x\"},{\"name\":\"IMAGE_DIGEST\",\"value\":\"" STEP_DIGEST "\"}]}]}";
-static const char without_digest[] =
+static const char digest_said[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
-    "[{\"name\":\"IMAGE_DIGEST\",\"value\":\"\"}]}]}";
+    "[{\"name\":\"IMAGE_DIGEST\",\"value\":\"%s\"}]}]}";
 static const char failed[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"FAILED\",\"phases\":["
     "{\"phaseType\":\"INSTALL\",\"phaseStatus\":\"SUCCEEDED\"},"
@@ -212,6 +215,27 @@ static void a_fault_of_codebuild_is_built_once_more_under_another_tag(void **sta
     step_close(&h);
 }
 
+static void a_lost_second_attempt_is_not_taken_for_the_first(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_started(&h);
+    step_expect(&h, "BatchGetBuilds", BUILD_1, faulty);
+    step_lose(&h, "StartBuild", "shop-v1-a2");
+    step_expect(&h, "ListBuildsForProject", NULL, "{\"ids\":[\"" BUILD_1 "\"]}");
+    step_expect(&h, "BatchGetBuilds", BUILD_1, build_of_attempt_1);
+    step_expect(&h, "StartBuild", "shop-v1-a2", started_2);
+
+    assert_int_equal(run_build(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_build(&h, &answer, &e), 0);
+    assert_true(step_holds(&h, "(SELECT build_id = '" BUILD_2 "' FROM berth.releases)"));
+    step_close(&h);
+}
+
 static void a_second_fault_ends_the_release(void **state)
 {
     struct step_harness h;
@@ -242,20 +266,26 @@ static void a_role_not_believed_in_a_first_build_is_worth_another(void **state)
     step_close(&h);
 }
 
-static void a_success_without_a_digest_is_not_believed(void **state)
+static void a_success_without_a_whole_digest_is_not_believed(void **state)
 {
-    struct step_harness h;
-    enum step_answer answer;
-    struct err e;
+    static const char *const wrong[] = {
+        "", "latest", "sha256:1111", "sha512:" ONES, "sha256:g" ONES_LESS_ONE, STEP_DIGEST "1"
+    };
     (void)state;
-    open_started(&h);
-    step_expect(&h, "BatchGetBuilds", NULL, without_digest);
 
-    assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct step_harness h;
+        enum step_answer answer;
+        struct err e;
+        open_started(&h);
+        step_expect(&h, "BatchGetBuilds", NULL, arena_printf(h.mem, digest_said, wrong[i]));
 
-    assert_non_null(strstr(e.message, "did not say the digest"));
-    assert_true(step_holds(&h, "(SELECT image_digest IS NULL FROM berth.releases)"));
-    step_close(&h);
+        assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+
+        assert_non_null(strstr(e.message, "did not say the digest"));
+        assert_true(step_holds(&h, "(SELECT image_digest IS NULL FROM berth.releases)"));
+        step_close(&h);
+    }
 }
 
 static void a_build_gets_the_pinned_source_and_nothing_that_a_pusher_wrote(void **state)
@@ -340,9 +370,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_failed_build_without_a_log_says_the_phase),
         cmocka_unit_test(a_log_that_may_not_be_read_hides_no_failure),
         cmocka_unit_test(a_fault_of_codebuild_is_built_once_more_under_another_tag),
+        cmocka_unit_test(a_lost_second_attempt_is_not_taken_for_the_first),
         cmocka_unit_test(a_second_fault_ends_the_release),
         cmocka_unit_test(a_role_not_believed_in_a_first_build_is_worth_another),
-        cmocka_unit_test(a_success_without_a_digest_is_not_believed),
+        cmocka_unit_test(a_success_without_a_whole_digest_is_not_believed),
         cmocka_unit_test(a_build_gets_the_pinned_source_and_nothing_that_a_pusher_wrote),
         cmocka_unit_test(a_build_under_way_is_waited_for_by_one_call),
         cmocka_unit_test(a_build_that_succeeded_gives_its_digest),

@@ -27,19 +27,26 @@ static struct intake *intake;
 static int clear(void **state)
 {
     (void)state;
-    harness_do(superuser, "TRUNCATE berth.apps CASCADE;"
-                          "INSERT INTO berth.apps (app_name, repository, branch, webhook_policy)"
-                          " VALUES ('shop', 'acme/shop', 'main', 'github'), ('cellar', 'acme/cellar', 'main', 'github')");
+    harness_do(superuser,
+               "TRUNCATE berth.apps CASCADE;"
+               "INSERT INTO berth.apps (app_name, repository, branch, webhook_policy)"
+               " VALUES ('shop', 'acme/shop', 'main', 'github'), ('cellar', 'acme/cellar', 'main', 'github')");
     return 0;
 }
 
 static struct github_event push_of(const char *sha)
 {
-    return (struct github_event){ .name = "push", .repository = "acme/shop", .repository_id = 4711, .branch = "main", .commit_sha = sha,
-                                  .commit_title = "Title", .pushed_by = "mara" };
+    return (struct github_event){ .name = "push",
+                                  .repository = "acme/shop",
+                                  .repository_id = 4711,
+                                  .branch = "main",
+                                  .commit_sha = sha,
+                                  .commit_title = "Title",
+                                  .pushed_by = "mara" };
 }
 
-static int take(const char *app, const char *id, const char *body, const struct github_event *event, struct intake_answer *out, struct err *e)
+static int take(const char *app, const char *id, const char *body, const struct github_event *event,
+                struct intake_answer *out, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     uint8_t digest[HASH_SIZE];
@@ -124,7 +131,9 @@ static void a_push_without_a_repository_makes_no_release(void **state)
 
 static void an_ignored_event_of_another_repository_is_refused(void **state)
 {
-    struct github_event event = { .name = "issues", .ignored = "event issues", .repository = "acme/cellar", .repository_id = 1 };
+    struct github_event event = {
+        .name = "issues", .ignored = "event issues", .repository = "acme/cellar", .repository_id = 1
+    };
     int release = 0;
     (void)state;
 
@@ -214,10 +223,12 @@ static void the_stored_outcome_is_the_answer_when_one_asks_again(void **state)
     (void)state;
     assert_int_equal(outcome("shop", "d-1", "{}", &event, &release), INTAKE_ACCEPTED);
 
-    assert_int_equal(count("SELECT release AS n FROM berth.intake('shop', 'd-1', 'push', NULL, sha256('{}'), '{}', 'acme/shop', 4711, 'main', '" SHA
-                           "', NULL, 'mara', true) WHERE outcome = 'accepted'"), 1);
-    assert_int_equal(count("SELECT count(*) AS n FROM berth.intake('shop', 'd-1', 'push', NULL, sha256('{}'), '{}', 'acme/shop', 4711, 'main', '" SHA
-                           "', NULL, 'mara') WHERE outcome = 'duplicate'"), 1);
+    assert_int_equal(count("SELECT release AS n FROM berth.intake('shop', 'd-1', 'push', NULL, sha256('{}'), '{}', "
+                           "'acme/shop', 4711, 'main', '" SHA "', NULL, 'mara', true) WHERE outcome = 'accepted'"),
+                     1);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.intake('shop', 'd-1', 'push', NULL, sha256('{}'), '{}', "
+                           "'acme/shop', 4711, 'main', '" SHA "', NULL, 'mara') WHERE outcome = 'duplicate'"),
+                     1);
     assert_int_equal(count(RELEASES), 1);
 }
 

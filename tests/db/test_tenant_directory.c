@@ -92,7 +92,8 @@ static void a_lost_connection_is_made_anew(void **state)
     harness_do(superuser, INSERT "('shop', 'acme/shop', 'github')");
     assert_true(knows_within("shop", true, 3000));
 
-    harness_do(superuser, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'berth_hooks' AND datname = current_database()");
+    harness_do(superuser, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'berth_hooks' AND "
+                          "datname = current_database()");
     harness_do(superuser, INSERT "('cellar', 'acme/cellar', 'github')");
 
     assert_true(knows_within("cellar", true, 5000));
@@ -104,7 +105,8 @@ static void the_known_apps_stay_while_the_database_refuses(void **state)
     (void)state;
     harness_do(superuser, INSERT "('shop', 'acme/shop', 'github')");
     assert_true(knows_within("shop", true, 3000));
-    harness_do(superuser, "REVOKE EXECUTE ON FUNCTION berth.app_directory() FROM berth_hooks; UPDATE berth.apps SET branch = 'x'");
+    harness_do(superuser,
+               "REVOKE EXECUTE ON FUNCTION berth.app_directory() FROM berth_hooks; UPDATE berth.apps SET branch = 'x'");
 
     clock_sleep_ms(&clock_system, 300);
 

@@ -192,7 +192,7 @@ class Responder(Process):
         name = name or application.strip("-")
         self.socket = pathlib.Path(folder) / f"{name}.sock"
         command = [*wrap, str(build / "berth-fcgi"), application, "--socket", str(self.socket), *more]
-        super().__init__(command, pathlib.Path(folder) / f"{name}.log", env, **popen)
+        super().__init__(command, pathlib.Path(folder) / f"{name}.log", {"TSAN_OPTIONS": "atexit_sleep_ms=0", **env}, **popen)
         self.wait_for(lambda: is_answered(self.socket), f"{name} at its socket")
 
     def memory_kib(self):

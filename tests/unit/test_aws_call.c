@@ -66,7 +66,8 @@ static void the_region_comes_from_the_environment_when_not_given(void **state)
 static void a_wrong_endpoint_address_is_refused_at_the_start_and_named(void **state)
 {
     static const char *const wrong[] = { "127.0.0.1:5000",         "ftp://host",       "http://",
-                                         "https://user:pass@host", "http://host/?a=b", "http://host x" };
+                                         "https://user:pass@host", "http://host/?a=b", "http://host x",
+                                         "http://127.0.0.1:" };
     struct aws_fixture *f = *state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -23,8 +23,9 @@ static const char *param(void *source, const char *name)
 
 static void a_path_that_could_mean_something_else_is_refused(void **state)
 {
-    static const char *const targets[] = { "",     "x",      "*",        "http://x/", "/%",      "/%2",     "/%zz",       "/a%00b",
-                                           "/%0a", "/\x7f",  "/a%2fb",   "/a%2Fb",    "/%ff",    "/%c0%80", "/%ed%a0%80", "/\xff" };
+    static const char *const targets[] = { "",     "x",       "*",          "http://x/", "/%",     "/%2",
+                                           "/%zz", "/a%00b",  "/%0a",       "/\x7f",     "/a%2fb", "/a%2Fb",
+                                           "/%ff", "/%c0%80", "/%ed%a0%80", "/\xff" };
     AUTO_ARENA struct arena *mem = arena_new();
     struct request request = { .mem = mem };
     (void)state;
@@ -93,7 +94,9 @@ static void parameters_are_decoded_and_the_first_counts(void **state)
 
 static void headers_are_found_by_their_usual_names(void **state)
 {
-    static const char *const pairs[] = { "HTTP_X_GITHUB_EVENT", "push", "CONTENT_TYPE", "application/json", "HTTP_CONTENT_TYPE", "spoofed", NULL };
+    static const char *const pairs[] = {
+        "HTTP_X_GITHUB_EVENT", "push", "CONTENT_TYPE", "application/json", "HTTP_CONTENT_TYPE", "spoofed", NULL
+    };
     AUTO_ARENA struct arena *mem = arena_new();
     struct request request = { .mem = mem, .param = param, .source = (void *)(uintptr_t)pairs };
     (void)state;
@@ -105,7 +108,9 @@ static void headers_are_found_by_their_usual_names(void **state)
 
 static void a_length_is_digits_and_nothing_else(void **state)
 {
-    static const char *const wrong[] = { "-1", "+1", " 1", "1 ", "1x", "0x1", "1.0", "9223372036854775808", "99999999999999999999999" };
+    static const char *const wrong[] = {
+        "-1", "+1", " 1", "1 ", "1x", "0x1", "1.0", "9223372036854775808", "99999999999999999999999"
+    };
     (void)state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)

@@ -22,8 +22,8 @@ static void show(void *context, struct request *request, struct response *respon
 static void release(void *context, struct request *request, struct response *response)
 {
     (void)context, (void)response;
-    snprintf(seen, sizeof seen, "release %s of %s, cursor %s", request_value(request, "release"), request_value(request, "app"),
-             request_query(request, "cursor"));
+    snprintf(seen, sizeof seen, "release %s of %s, cursor %s", request_value(request, "release"),
+             request_value(request, "app"), request_query(request, "cursor"));
 }
 
 static void change(void *context, struct request *request, struct response *response)
@@ -48,7 +48,10 @@ static bool is_digits(const char *text)
 static const struct route routes[] = {
     { "GET", "/apps/{app}", show, { { NULL, FIELD_IN_PATH, NULL } } },
     { "POST", "/apps/{app}", change, { { NULL, FIELD_IN_PATH, NULL } } },
-    { "GET", "/apps/{app}/releases/{release}", release, { { "release", FIELD_IN_PATH, is_digits }, { "cursor", FIELD_IN_QUERY, is_digits } } },
+    { "GET",
+      "/apps/{app}/releases/{release}",
+      release,
+      { { "release", FIELD_IN_PATH, is_digits }, { "cursor", FIELD_IN_QUERY, is_digits } } },
     { "GET", "/", change, { { NULL, FIELD_IN_PATH, NULL } } },
 };
 
@@ -79,8 +82,16 @@ static void done(struct asked *a)
 
 static void what_no_route_has_is_not_found(void **state)
 {
-    static const char *const targets[] = { "/apps", "/apps/", "/apps/shop/", "//apps/shop", "/apps//x", "/apps/shop/releases/", "/apps/shop/releases/1/x",
-                                           "/Apps/shop", "/app/shop", "/appsx/shop" };
+    static const char *const targets[] = { "/apps",
+                                           "/apps/",
+                                           "/apps/shop/",
+                                           "//apps/shop",
+                                           "/apps//x",
+                                           "/apps/shop/releases/",
+                                           "/apps/shop/releases/1/x",
+                                           "/Apps/shop",
+                                           "/app/shop",
+                                           "/appsx/shop" };
     (void)state;
 
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
@@ -166,8 +177,10 @@ static void an_answer_has_its_length_and_of_a_head_no_body(void **state)
     response_header(&response, "Allow", "GET");
 
     response_write(&response, false, &out);
-    assert_string_equal(buf_text(&out), "Status: 404 Not Found\r\nContent-Type: application/json\r\nAllow: GET\r\nContent-Length: 65\r\n\r\n"
-                                        "{\"error\":{\"code\":\"not_found\",\"message\":\"There is \\\"nothing\\\".\"}}\n");
+    assert_string_equal(
+        buf_text(&out),
+        "Status: 404 Not Found\r\nContent-Type: application/json\r\nAllow: GET\r\nContent-Length: 65\r\n\r\n"
+        "{\"error\":{\"code\":\"not_found\",\"message\":\"There is \\\"nothing\\\".\"}}\n");
     buf_clear(&out);
     response_write(&response, true, &out);
     assert_non_null(strstr(buf_text(&out), "Content-Length: 65\r\n\r\n"));

@@ -36,10 +36,11 @@ static void done(struct reading *r)
     arena_free(r->mem);
 }
 
-static char *push_with(struct arena *mem, const char *ref, const char *after, const char *deleted, const char *head, const char *rest)
+static char *push_with(struct arena *mem, const char *ref, const char *after, const char *deleted, const char *head,
+                       const char *rest)
 {
-    return arena_printf(mem, "{\"ref\":%s,\"after\":%s,\"deleted\":%s,\"head_commit\":%s,%s," REPOSITORY "," PUSHER "}", ref, after, deleted,
-                        head, rest);
+    return arena_printf(mem, "{\"ref\":%s,\"after\":%s,\"deleted\":%s,\"head_commit\":%s,%s," REPOSITORY "," PUSHER "}",
+                        ref, after, deleted, head, rest);
 }
 
 static void what_is_no_object_is_no_payload(void **state)
@@ -90,7 +91,8 @@ static void a_push_without_its_repository_is_refused(void **state)
     struct reading r;
     (void)state;
 
-    read_event(&r, "push", "{\"ref\":\"refs/heads/main\",\"after\":\"" SHA "\",\"deleted\":false,\"commits\":[]," PUSHER "}");
+    read_event(&r, "push",
+               "{\"ref\":\"refs/heads/main\",\"after\":\"" SHA "\",\"deleted\":false,\"commits\":[]," PUSHER "}");
 
     assert_int_equal(r.code, ERR_INVALID);
     done(&r);
@@ -99,9 +101,14 @@ static void a_push_without_its_repository_is_refused(void **state)
 static void a_repository_that_is_malformed_is_refused_in_every_event(void **state)
 {
     static const char *const bodies[] = {
-        "{\"repository\":\"acme/shop\"}", "{\"repository\":{}}", "{\"repository\":{\"id\":1}}", "{\"repository\":{\"full_name\":\"a/b\"}}",
-        "{\"repository\":{\"id\":0,\"full_name\":\"a/b\"}}", "{\"repository\":{\"id\":-1,\"full_name\":\"a/b\"}}",
-        "{\"repository\":{\"id\":1.5,\"full_name\":\"a/b\"}}", "{\"repository\":{\"id\":1,\"full_name\":\"\"}}",
+        "{\"repository\":\"acme/shop\"}",
+        "{\"repository\":{}}",
+        "{\"repository\":{\"id\":1}}",
+        "{\"repository\":{\"full_name\":\"a/b\"}}",
+        "{\"repository\":{\"id\":0,\"full_name\":\"a/b\"}}",
+        "{\"repository\":{\"id\":-1,\"full_name\":\"a/b\"}}",
+        "{\"repository\":{\"id\":1.5,\"full_name\":\"a/b\"}}",
+        "{\"repository\":{\"id\":1,\"full_name\":\"\"}}",
     };
     (void)state;
 
@@ -136,7 +143,9 @@ static void a_push_to_a_branch_tells_all_that_a_release_needs(void **state)
     struct reading r;
     (void)state;
 
-    read_event(&r, "push", push_with(mem, "\"refs/heads/feature/x\"", "\"" SHA "\"", "false", "{\"message\":\"Title\\n\\nBody\"}", "\"commits\":[{}]"));
+    read_event(&r, "push",
+               push_with(mem, "\"refs/heads/feature/x\"", "\"" SHA "\"", "false", "{\"message\":\"Title\\n\\nBody\"}",
+                         "\"commits\":[{}]"));
 
     assert_int_equal(r.code, 0);
     assert_null(r.event.ignored);
@@ -163,7 +172,8 @@ static void what_can_make_no_release_says_why(void **state)
         { "push", "{\"ref\":\"refs/tags/v1\",\"deleted\":true," REPOSITORY "}", "the tag v1" },
         { "push", "{\"ref\":\"refs/notes/x\",\"deleted\":false," REPOSITORY "}", "refs/notes/x is no branch" },
         { "push", "{\"ref\":\"refs/heads/\",\"deleted\":false," REPOSITORY "}", "refs/heads/ is no branch" },
-        { "push", "{\"ref\":\"refs/heads/old\",\"deleted\":true,\"after\":\"" ZERO "\"," REPOSITORY "}", "branch old was deleted" },
+        { "push", "{\"ref\":\"refs/heads/old\",\"deleted\":true,\"after\":\"" ZERO "\"," REPOSITORY "}",
+          "branch old was deleted" },
     };
     (void)state;
 
@@ -188,7 +198,8 @@ static void a_title_is_cut_between_characters(void **state)
         buf_add_text(&head, "ä");
     buf_add_text(&head, "\"}");
 
-    read_event(&r, "push", push_with(mem, "\"refs/heads/main\"", "\"" SHA "\"", "false", buf_text(&head), "\"commits\":[]"));
+    read_event(&r, "push",
+               push_with(mem, "\"refs/heads/main\"", "\"" SHA "\"", "false", buf_text(&head), "\"commits\":[]"));
 
     assert_int_equal(r.code, 0);
     assert_int_equal(strlen(r.event.commit_title), 199); /* x and 99 of two bytes */
@@ -201,8 +212,10 @@ static void a_repository_of_sha256_is_read_too(void **state)
     struct reading r;
     (void)state;
 
-    read_event(&r, "push", push_with(mem, "\"refs/heads/main\"", "\"1a2b3c4d5e6f7081920a1b2c3d4e5f60718293041a2b3c4d5e6f7081920a1b2c\"",
-                                     "false", "null", "\"commits\":[]"));
+    read_event(&r, "push",
+               push_with(mem, "\"refs/heads/main\"",
+                         "\"1a2b3c4d5e6f7081920a1b2c3d4e5f60718293041a2b3c4d5e6f7081920a1b2c\"", "false", "null",
+                         "\"commits\":[]"));
 
     assert_int_equal(r.code, 0);
     assert_int_equal(strlen(r.event.commit_sha), 64);

@@ -17,11 +17,26 @@
 static void anything_but_github_s_shape_is_refused(void **state)
 {
     static const char *const wrong[] = {
-        NULL, "", "sha256=", "sha256", HEX64, "sha1=" HEX64, "SHA256=" HEX64, "sha256:" HEX64, " " EXAMPLE, EXAMPLE " ", EXAMPLE "0",
-        "sha256= " HEX64, "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
-        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1g", "sha256=" HEX64 "," EXAMPLE,
-        "sha256=\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
-        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+        NULL,
+        "",
+        "sha256=",
+        "sha256",
+        HEX64,
+        "sha1=" HEX64,
+        "SHA256=" HEX64,
+        "sha256:" HEX64,
+        " " EXAMPLE,
+        EXAMPLE " ",
+        EXAMPLE "0",
+        "sha256= " HEX64,
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1",
+        "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e1g",
+        "sha256=" HEX64 "," EXAMPLE,
+        "sha256="
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+        "\xff\xff\xff\xff\xff",
     };
     uint8_t out[HASH_SIZE] = { 1, 2, 3 };
     (void)state;
@@ -67,7 +82,8 @@ static void upper_case_digits_are_the_same_signature(void **state)
     (void)state;
 
     assert_true(github_signature_parse(EXAMPLE, lower));
-    assert_true(github_signature_parse("sha256=757107EA0EB2509FC211221CCE984B8A37570B6D7586C22C46F4379C8B043E17", upper));
+    assert_true(
+        github_signature_parse("sha256=757107EA0EB2509FC211221CCE984B8A37570B6D7586C22C46F4379C8B043E17", upper));
 
     assert_memory_equal(lower, upper, HASH_SIZE);
 }

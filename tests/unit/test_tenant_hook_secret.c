@@ -41,8 +41,12 @@ static int set_up(void **state)
     f->fake = fake_new();
     f->time.now_ms = today_ms;
     f->clock = fake_clock_of(&f->time);
-    assert_int_equal(aws_new(&(struct aws_options){ .region = "eu-central-1", .transport = fake_http(f->fake), .clock = &f->clock, .tries = 1 },
-                             &f->aws, &f->e), 0);
+    assert_int_equal(aws_new(&(struct aws_options){ .region = "eu-central-1",
+                                                    .transport = fake_http(f->fake),
+                                                    .clock = &f->clock,
+                                                    .tries = 1 },
+                             &f->aws, &f->e),
+                     0);
     f->cache = hook_secrets_new(f->aws, &f->clock);
     *state = f;
     return 0;
@@ -264,7 +268,8 @@ static void a_secret_that_is_not_berth_s_is_never_replaced(void **state)
     struct fixture *f = *state;
     expect_fault(f, "\"Name\":\"berth/hooks/shop\"", "ResourceExistsException");
     fake_expect(f->fake, "POST", NULL, "berth/hooks/shop");
-    fake_reply(f->fake, 200, NULL, "{\"Tags\":[{\"Key\":\"berth:app\",\"Value\":\"cellar\"},{\"Key\":\"x\",\"Value\":\"shop\"}]}");
+    fake_reply(f->fake, 200, NULL,
+               "{\"Tags\":[{\"Key\":\"berth:app\",\"Value\":\"cellar\"},{\"Key\":\"x\",\"Value\":\"shop\"}]}");
 
     assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), ERR_CONFLICT);
 

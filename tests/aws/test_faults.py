@@ -1,0 +1,237 @@
+"""Faults by operation and count: what berth meets, what the observer sees, and whether AWS has acted."""
+
+import http.client
+import threading
+import time
+
+import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError, IncompleteReadError, ResponseStreamingError
+
+from conftest import BUCKET
+from standin import wait_until
+from world import BERTH_KEY
+
+
+@pytest.fixture
+def order(account):
+    """Orders rules; afterwards there are none."""
+    yield lambda *rules: account.stand_in.control("faults", {"rules": list(rules)})
+    account.stand_in.control("faults", method="DELETE")
+
+
+READS = {
+    "ecs": lambda c: c.list_clusters(), "elbv2": lambda c: c.describe_load_balancers(), "iam": lambda c: c.list_roles(),
+    "ec2": lambda c: c.describe_vpcs(), "s3": lambda c: c.list_buckets(), "sts": lambda c: c.get_caller_identity(),
+    "ecr": lambda c: c.describe_repositories(), "codebuild": lambda c: c.list_projects(),
+    "logs": lambda c: c.describe_log_groups(), "secretsmanager": lambda c: c.list_secrets(),
+}
+
+
+def refused(call):
+    """(code, HTTP status) of a call that is refused."""
+    with pytest.raises(ClientError) as error:
+        call()
+    return error.value.response["Error"]["Code"], error.value.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.mark.parametrize("kind, service, wanted", [
+    ("throttle", "ecs", ("ThrottlingException", 400)), ("throttle", "codebuild", ("ThrottlingException", 400)),
+    ("throttle", "elbv2", ("Throttling", 400)), ("throttle", "iam", ("Throttling", 400)),
+    ("throttle", "ec2", ("RequestLimitExceeded", 503)), ("throttle", "s3", ("SlowDown", 503)),
+    ("500", "ecs", ("ServerException", 500)), ("500", "codebuild", ("InternalFailure", 500)),
+    ("500", "elbv2", ("InternalFailure", 500)), ("500", "iam", ("ServiceFailure", 500)), ("500", "s3", ("InternalError", 500)),
+    ("500", "secretsmanager", ("InternalServiceError", 500)), ("503", "sts", ("ServiceUnavailable", 503)),
+    ("503", "logs", ("ServiceUnavailableException", 503)), ("503", "s3", ("ServiceUnavailable", 503)),
+    ("expired-token", "ecr", ("ExpiredTokenException", 400)), ("expired-token", "iam", ("ExpiredToken", 403)),
+    ("expired-token", "s3", ("ExpiredToken", 400)), ("expired-token", "ec2", ("RequestExpired", 400)),
+    ("access-denied", "ecs", ("AccessDeniedException", 400)), ("access-denied", "elbv2", ("AccessDenied", 403)),
+    ("access-denied", "s3", ("AccessDenied", 403)), ("access-denied", "ec2", ("UnauthorizedOperation", 403)),
+])
+def test_each_service_has_its_own_code_and_status(order, berth, kind, service, wanted):
+    order({"kind": kind, "service": service})
+
+    assert refused(lambda: READS[service](berth[service])) == wanted
+    assert READS[service](berth[service])["ResponseMetadata"]["HTTPStatusCode"] == 200
+
+
+def test_a_throttle_may_ask_for_patience_under_another_code(order, berth):
+    order({"kind": "throttle", "code": "TooManyRequestsException", "status": 429, "retry_after_s": 7, "retry_after_ms": 1500})
+
+    with pytest.raises(ClientError) as error:
+        READS["ecs"](berth["ecs"])
+
+    answer = error.value.response["ResponseMetadata"]
+    assert answer["HTTPStatusCode"] == 429
+    assert (answer["HTTPHeaders"]["retry-after"], answer["HTTPHeaders"]["x-amz-retry-after"]) == ("7", "1500")
+
+
+def test_a_denied_role_is_named_in_the_message(order, account, berth):
+    role = account.role("ecs-tasks.amazonaws.com")
+    order({"kind": "access-denied", "operation": "RegisterTaskDefinition", "action": "iam:PassRole", "resource": role})
+
+    with pytest.raises(ClientError) as error:
+        berth["ecs"].register_task_definition(family="denied", containerDefinitions=[{"name": "app", "image": "scratch"}])
+
+    assert f"is not authorized to perform: iam:PassRole on resource: {role}" in str(error.value)
+
+
+@pytest.mark.parametrize("nth, count, every, hit", [
+    (1, 1, 1, [1]), ("first", 2, 1, [1, 2]), (3, 1, 1, [3]), (2, 0, 2, [2, 4, 6]), ("last", 1, 1, [5]),
+])
+def test_a_rule_strikes_the_occurrences_it_names(order, berth, nth, count, every, hit):
+    order({"kind": "throttle", "operation": "ListClusters", "nth": nth, "count": count, "every": every, "of": 5})
+
+    struck = []
+    for number in range(1, 7):
+        try:
+            berth["ecs"].list_clusters()
+        except ClientError:
+            struck.append(number)
+
+    assert struck == hit
+
+
+def test_a_rule_waits_for_its_app_and_leaves_the_observer_alone(order, account, berth):
+    order({"kind": "500", "service": "ecr", "match": "berth/shop", "count": 0})
+
+    account.ecr.create_repository(repositoryName="berth/shop")
+    berth["ecr"].create_repository(repositoryName="berth/other")
+
+    assert refused(lambda: berth["ecr"].describe_repositories(repositoryNames=["berth/shop"])) == ("ServerException", 500)
+
+
+def test_the_rules_and_the_journal_tell_what_was_hit(order, account, berth):
+    order({"kind": "throttle", "operation": "ListClusters"}, {"kind": "500", "operation": "ListProjects"})
+
+    refused(berth["ecs"].list_clusters)
+
+    first, second = account.stand_in.control("faults")["rules"]
+    assert (first["seen"], first["fired"], second["fired"]) == (1, 1, 0)
+    entry = next(e for e in account.stand_in.control("journal")["entries"] if e["seq"] == first["entries"][0])
+    assert (entry["operation"], entry["fault"], entry["error_code"]) == ("ListClusters", "throttle", "ThrottlingException")
+    assert account.stand_in.control("violations")["violations"] == []
+
+
+@pytest.mark.parametrize("rule", [
+    {"kind": "boredom"}, {"kind": "500", "nth": 0}, {"kind": "500", "nth": "last"}, {"kind": "500", "when": "during"},
+    {"kind": "500", "oprations": "x"}, {"kind": "order"}, "500",
+])
+def test_a_wrong_rule_is_refused(account, rule):
+    assert "error" in account.stand_in.control("faults", {"rules": [rule]})
+    assert account.stand_in.control("faults")["rules"] == []
+
+
+@pytest.mark.parametrize("kind, when, done", [
+    ("drop-before", "before", False), ("drop-after", "before", True), ("500", "before", False), ("500", "after", True),
+    ("503", "after", True), ("html500", "after", True), ("throttle", "after", True), ("truncate", "before", True),
+])
+def test_the_effect_is_there_or_not_as_ordered(order, account, berth, kind, when, done):
+    name = account.name("group")
+    order({"kind": kind, "when": when, "operation": "CreateTargetGroup"})
+
+    with pytest.raises(Exception):
+        berth["elbv2"].create_target_group(
+            Name=name, Protocol="HTTP", Port=8080, VpcId=account.platform["vpc"], TargetType="ip")
+
+    made = [group["name"] for group in account.stand_in.control("state")["target_groups"]]
+    assert made.count(name) == (1 if done else 0)
+
+
+def test_a_dropped_connection_gives_no_byte_and_is_journalled_without_a_status(order, account, berth):
+    order({"kind": "drop-before", "operation": "ListClusters"})
+
+    with pytest.raises(ConnectionClosedError):
+        berth["ecs"].list_clusters()
+
+    entry = [e for e in account.stand_in.control("journal")["entries"] if e["operation"] == "ListClusters"][-1]
+    assert (entry["status"], entry["fault"]) == (0, "drop-before")
+
+
+def test_a_cut_answer_is_shorter_than_its_length_says(order, account, berth):
+    account.s3.put_object(Bucket=BUCKET, Key="cut", Body=b"x" * 100000)
+    order({"kind": "truncate", "operation": "GetObject", "bytes": 500})
+
+    with pytest.raises((IncompleteReadError, ResponseStreamingError, http.client.IncompleteRead)):
+        berth["s3"].get_object(Bucket=BUCKET, Key="cut")["Body"].read()
+
+
+def test_an_html_page_comes_instead_of_an_error_of_the_service(order, berth):
+    order({"kind": "html500", "status": 502})
+
+    with pytest.raises(Exception) as error:
+        berth["ecs"].list_clusters()
+
+    assert "502" in str(error.value)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_latency_delays_the_answer_and_changes_nothing_else(order, berth, when):
+    order({"kind": "latency", "ms": 150, "when": when})
+    began = time.monotonic()
+
+    berth["ecs"].list_clusters()
+
+    assert time.monotonic() - began >= 0.15
+
+
+def test_a_late_answer_holds_up_nobody_else(order, account, berth):
+    order({"kind": "latency", "ms": 1500, "operation": "ListClusters"})
+    slow = threading.Thread(target=berth["ecs"].list_clusters)
+    slow.start()
+    wait_until(lambda: account.stand_in.control("faults")["rules"][0]["fired"])
+
+    berth["codebuild"].list_projects()
+
+    assert slow.is_alive()
+    slow.join()
+
+
+def test_a_skewed_clock_is_told_by_the_date_and_refuses_until_it_is_allowed_for(order, account, berth):
+    order({"kind": "clock-skew", "skew_s": 900, "operation": "ListClusters"})
+
+    with pytest.raises(ClientError) as first:
+        berth["ecs"].list_clusters()
+    with pytest.raises(ClientError) as second:
+        account.stand_in.client("ecs", BERTH_KEY).list_clusters()
+    account.ecs.list_clusters()
+
+    assert first.value.response["Error"]["Code"] == second.value.response["Error"]["Code"] == "InvalidSignatureException"
+    told = first.value.response["ResponseMetadata"]["HTTPHeaders"]["date"]
+    ahead = time.mktime(time.strptime(told, "%a, %d %b %Y %H:%M:%S %Z")) - time.mktime(time.gmtime())
+    assert 890 < ahead < 910
+    assert account.stand_in.control("violations")["violations"] == []
+
+
+def test_somebody_else_deploys_right_after_berths_update(order, account, berth):
+    request, _ = account.routed_service_request()
+    name = account.ecs.create_service(**request)["service"]["serviceName"]
+    account.settled(name)
+    foreign = account.task_definition()
+    order({"kind": "order", "operation": "UpdateService", "when": "after", "order": "service-update",
+           "body": {"service": name, "action": "deploy", "task_definition": foreign}})
+
+    ours = account.task_definition()
+    answer = berth["ecs"].update_service(cluster="berth", service=name, taskDefinition=ours)["service"]
+
+    assert answer["taskDefinition"] == ours
+    assert account.service(name)["taskDefinition"] == foreign
+
+
+def test_any_other_error_can_be_ordered(order, berth):
+    order({"kind": "error", "code": "LimitExceeded", "status": 409, "message": "Cannot exceed quota for RolesPerAccount: 1000",
+           "operation": "ListRoles"})
+
+    assert refused(berth["iam"].list_roles) == ("LimitExceeded", 409)
+
+
+def test_operations_are_counted_by_signer(account, berth):
+    last = account.stand_in.control("journal")["entries"][-1]["seq"]
+    berth["ecs"].list_clusters()
+    berth["elbv2"].describe_load_balancers()
+    berth["ecs"].list_clusters()
+    account.ecs.list_clusters()
+
+    asked = account.stand_in.control(f"operations?after={last}&signer=berth")["operations"]
+
+    assert [(each["service"], each["operation"], each["count"]) for each in asked] == [
+        ("ecs", "ListClusters", 2), ("elbv2", "DescribeLoadBalancers", 1)]

@@ -1,0 +1,95 @@
+"""The documentation names what there is: neither an option that is missing, nor one that is gone."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+ROW = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \| `([A-Z_]+)` \| ([^|]*) \| ([^|]+) \|$", re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def every_request_passed_the_gate():
+    """Nothing here asks anything of AWS, so no stack is needed for it."""
+
+
+def berth(*words):
+    program = pathlib.Path(os.environ.get("BERTH_BUILD", TOP / "build")) / "berth"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("BERTH_", "AWS_"))}
+    return subprocess.run([program, *words], env=clean, capture_output=True, text=True, check=True).stdout
+
+
+def options_of_the_binary():
+    import json
+
+    return {f"{option['section']}.{option['key']}": option for option in json.loads(berth("config", "--json"))["options"]}
+
+
+def options_of_the_page():
+    text = (TOP / "docs" / "configuration.md").read_text(encoding="utf-8")
+    return {name: {"environment": environment, "default": default.strip("` "), "meaning": meaning} for name, environment, default, meaning in ROW.findall(text)}
+
+
+def test_an_option_that_the_configuration_page_lacks_is_found():
+    page = options_of_the_page()
+
+    assert set(options_of_the_binary()) - set(page) == set()
+
+
+def test_the_configuration_page_names_no_option_that_is_gone():
+    page = options_of_the_page()
+
+    assert set(page) - set(options_of_the_binary()) == set()
+
+
+def test_the_configuration_page_has_each_options_environment_variable_and_default():
+    page = options_of_the_page()
+
+    wrong = [
+        name for name, option in options_of_the_binary().items()
+        if page[name]["environment"] != option["environment"]
+        or (page[name]["default"] != (option.get("value") or "") and name != "aws.region")
+    ]
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", ["berth.1", "berth-fcgi.8"])
+def test_a_man_page_is_well_formed(page):
+    if not shutil.which("groff"):
+        pytest.fail("groff is not here; it checks the man pages (Debian: groff-base)")
+
+    done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z", TOP / "docs" / page], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+def test_the_man_page_names_every_command_of_the_binary():
+    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?) {2,}", berth("--help"), re.MULTILINE)
+    text = (TOP / "docs" / "berth.1").read_text(encoding="utf-8")
+
+    missing = [command for command in commands if not re.search(rf"^\.B[RI]? \"?{command}\b", text, re.MULTILINE)]
+
+    assert len(commands) > 5
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md"))])
+def test_every_file_that_a_page_links_to_is_there(page):
+    path = TOP / page
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_source_file_that_the_readme_names_is_there():
+    text = (TOP / "README.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:core|fcgi|sql|www|script|tests|docs)/[A-Za-z0-9_./-]+)`", text))
+
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (TOP / name).exists()] == []
