@@ -48,6 +48,8 @@ struct mark mark_of_event(const char *kind)
         return (struct mark){ "mark failed", "failed" };
     if (!strcmp(kind, "retry"))
         return (struct mark){ "mark warning", "to be tried again" };
+    if (!strcmp(kind, "superseded") || !strcmp(kind, "cancelled"))
+        return (struct mark){ "mark dropped", kind };
     return (struct mark){ "mark note", "noted" };
 }
 

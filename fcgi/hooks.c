@@ -1,5 +1,6 @@
 #include "fcgi/hooks.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "core/base/fatal.h"
@@ -104,6 +105,8 @@ int hooks_open(const struct settings *settings, struct application *out, struct 
 
     if (!hooks)
         fatal_no_memory();
+    /* Large bodies go back to the system when they are freed; by default glibc would learn from the first one to keep them. */
+    mallopt(M_MMAP_THRESHOLD, HOOKS_LARGE_BODY);
     hooks->body_max = settings->hooks_body_max;
     hooks->large_bodies = gate_new(HOOKS_LARGE_BODIES);
     hooks->large_parses = gate_new(HOOKS_LARGE_PARSES);

@@ -1,6 +1,7 @@
 /*
  * POST /hooks/github/{app}, in the order that costs a stranger most and us least: app known, policy, headers, size, HMAC; then parse, and store.
  */
+#include <malloc.h>
 #include <string.h>
 #include <strings.h>
 
@@ -220,6 +221,8 @@ static bool read_event(struct call *call)
     if (!gate_enter(call->hooks->large_parses, HOOKS_GATE_MS))
         return refuse_for_now(call, "busy", "Too many large deliveries are being taken in.", NULL);
     bool parsed = parse(call);
+    /* glibc would keep the tree's 200 MiB for this thread, and as much for each other thread that ever had such a delivery. */
+    malloc_trim(0);
     gate_leave(call->hooks->large_parses);
     return parsed;
 }

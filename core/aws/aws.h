@@ -22,7 +22,7 @@
 #include "core/base/secret.h"
 #include "core/net/http.h"
 
-enum { AWS_TRIES_MAX = 3, AWS_BACKOFF_MAX_MS = 20000, AWS_CALL_TIMEOUT_MS = 30000 };
+enum { AWS_TRIES_MAX = 3, AWS_BACKOFF_MAX_MS = 20000, AWS_CALL_TIMEOUT_MS = 15000 };
 
 enum aws_protocol { AWS_JSON, AWS_QUERY, AWS_EC2, AWS_REST_XML, AWS_PROTOCOL_COUNT };
 
@@ -69,6 +69,20 @@ void aws_observe(struct aws *aws, aws_observer *observer, void *context);
 /* reply may be NULL when nothing of it is wanted. ask may be NULL (no parameters). */
 int aws_call(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
              json_object **reply, struct err *e);
+
+/*
+ * Asked right before each try of a call that changes AWS. The try begins only when it answers 0, and is given up timeout_ms later at the latest, so nothing is
+ * sent after that. Otherwise its error is the call's; it leaves e alone when it answers 0.
+ */
+struct aws_guard {
+    int (*may_send)(void *context, int timeout_ms, struct err *e);
+    void *context;
+    int timeout_max_ms; /* no try is given longer than this; 0: as long as ever */
+};
+
+/* aws_call under a guard; NULL: none. */
+int aws_call_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
+                     const char *operation, json_object *ask, json_object **reply, struct err *e);
 
 /* The same and the next pages: follows `token_out` in the reply into `token_in` of the ask, appending the array at `list` of each. At most
  * AWS_PAGES_MAX pages, then ERR_QUOTA. The reply is the joined array. */

@@ -28,11 +28,13 @@ static int prepare(const struct aws_service *service, const char *operation, con
     return 0;
 }
 
-int aws_call(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
-             json_object **reply, struct err *e)
+int aws_call_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
+                     const char *operation, json_object *ask, json_object **reply, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    struct aws_exchange x = { .service = service, .operation = operation, .method = "POST", .path = "/", .query = "" };
+    struct aws_exchange x = {
+        .service = service, .operation = operation, .method = "POST", .path = "/", .query = "", .guard = guard
+    };
     struct http_header headers[AWS_OWN_HEADERS_MAX];
     struct http_reply answer;
 
@@ -45,6 +47,12 @@ int aws_call(struct aws *aws, const struct aws_service *service, const char *ope
     if (aws_exchange(aws, &x, mem, &answer, e))
         return e->code;
     return reply ? aws_reply_read(service, operation, &answer, mem, reply, e) : 0;
+}
+
+int aws_call(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
+             json_object **reply, struct err *e)
+{
+    return aws_call_guarded(aws, NULL, service, operation, ask, reply, e);
 }
 
 static json_object *shallow_copy(const json_object *object)

@@ -57,6 +57,7 @@ struct aws_exchange {
     const void *body;
     size_t body_len;
     int timeout_ms;
+    const struct aws_guard *guard; /* NULL: none */
     bool error_in_success; /* a 200 may hold an error: CompleteMultipartUpload */
 };
 

@@ -42,6 +42,15 @@ static void sign(const struct aws *aws, const struct aws_exchange *x, const char
                sigv4_authorization(mem, &request, style, &out->scope, aws->access_key_id, aws->secret_access_key));
 }
 
+static int timeout_of(const struct aws_exchange *x)
+{
+    int timeout_ms = x->timeout_ms ? x->timeout_ms : AWS_CALL_TIMEOUT_MS;
+
+    if (x->guard && x->guard->timeout_max_ms && timeout_ms > x->guard->timeout_max_ms)
+        return x->guard->timeout_max_ms;
+    return timeout_ms;
+}
+
 static int send_once(struct aws *aws, const struct aws_exchange *x, struct signed_request *request, struct arena *mem,
                      struct http_reply *reply, struct err *e)
 {
@@ -58,7 +67,9 @@ static int send_once(struct aws *aws, const struct aws_exchange *x, struct signe
                                   .header_count = request->header_count,
                                   .body = x->body,
                                   .body_len = x->body_len,
-                                  .timeout_ms = x->timeout_ms ? x->timeout_ms : AWS_CALL_TIMEOUT_MS };
+                                  .timeout_ms = timeout_of(x) };
+    if (x->guard && x->guard->may_send(x->guard->context, http.timeout_ms, e))
+        return e->code;
     failure = aws->transport.send(aws->transport.context, &http, mem, reply, e);
     if (aws->observer)
         aws->observer(aws->observer_context, x->service->signing_name, x->operation, failure ? 0 : reply->status);

@@ -50,6 +50,7 @@ int s3_send(struct aws *aws, const struct s3_request *request, struct arena *mem
                               .body = request->body,
                               .body_len = request->body_len,
                               .timeout_ms = request->timeout_ms,
+                              .guard = request->guard,
                               .error_in_success = request->error_in_success };
 
     if (!is_bucket_name(request->bucket))

@@ -112,9 +112,10 @@ int s3_list_folders(struct aws *aws, const char *bucket, const char *prefix, jso
         struct s3_request request = { .operation = "ListObjectVersions",
                                       .action = "s3:ListBucketVersions",
                                       .bucket = bucket };
-        const char *query = arena_printf(mem, "delimiter=%%2F&key-marker=%s&max-keys=%d&prefix=%s%s%s&versions=",
-                                         http_encode(mem, after, false), S3_LIST_MAX, http_encode(mem, prefix, false),
-                                         *id ? "&version-id-marker=" : "", http_encode(mem, id, false));
+        const char *query =
+            arena_printf(mem, "delimiter=%%2F%s%s&max-keys=%d&prefix=%s%s%s&versions=", *after ? "&key-marker=" : "",
+                         http_encode(mem, after, false), S3_LIST_MAX, http_encode(mem, prefix, false),
+                         *id ? "&version-id-marker=" : "", http_encode(mem, id, false));
         AUTO_JSON json_object *reply = NULL;
         const char *more;
         if (page >= AWS_PAGES_MAX)

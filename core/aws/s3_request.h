@@ -20,6 +20,7 @@ struct s3_request {
     const void *body;
     size_t body_len;
     int timeout_ms;
+    const struct aws_guard *guard; /* NULL: none */
     bool error_in_success;
 };
 

@@ -8,10 +8,12 @@
 #include "core/base/text.h"
 #include "core/base/xml.h"
 
-enum { PART_TIMEOUT_MS = 10 * 60 * 1000 }; /* a slow line; silence ends it sooner (HTTP_SILENCE_MS) */
+/* A line of 256 KiB/s is fast enough for a part; a try that takes longer than a worker's lease could not be made under it. */
+enum { PART_TIMEOUT_MS = 10000, PART_BYTES_PER_MS = 256 };
 
 struct s3_upload {
     struct aws *aws;
+    const struct aws_guard *guard;
     struct arena *mem; /* names, upload id, the parts' ETags */
     const char *bucket;
     const char *key;
@@ -41,11 +43,24 @@ struct s3_upload *s3_upload_new(struct aws *aws, const char *bucket, const char 
     return upload;
 }
 
+void s3_upload_guard(struct s3_upload *upload, const struct aws_guard *guard)
+{
+    upload->guard = guard;
+}
+
 static struct s3_request request_of(const struct s3_upload *upload, const char *operation, const char *method)
 {
-    return (struct s3_request){
-        .operation = operation, .action = "s3:PutObject", .method = method, .bucket = upload->bucket, .key = upload->key
-    };
+    return (struct s3_request){ .operation = operation,
+                                .action = "s3:PutObject",
+                                .method = method,
+                                .bucket = upload->bucket,
+                                .key = upload->key,
+                                .guard = upload->guard };
+}
+
+static int part_timeout_ms(size_t bytes)
+{
+    return PART_TIMEOUT_MS + (int)(bytes / PART_BYTES_PER_MS);
 }
 
 static int begin(struct s3_upload *upload, struct err *e)
@@ -96,7 +111,7 @@ static int send_part(struct s3_upload *upload, struct err *e)
                                  http_encode(mem, upload->upload_id, false));
     request.body = buf_text(&upload->part);
     request.body_len = upload->part.len;
-    request.timeout_ms = PART_TIMEOUT_MS;
+    request.timeout_ms = part_timeout_ms(request.body_len);
     if (s3_send(upload->aws, &request, mem, &reply, e))
         return e->code;
     etag = http_reply_header(&reply, "etag");
@@ -148,7 +163,7 @@ static int put_whole(struct s3_upload *upload, struct arena *mem, struct s3_obje
     request.content_type = upload->content_type;
     request.body = buf_text(&upload->part);
     request.body_len = upload->part.len;
-    request.timeout_ms = PART_TIMEOUT_MS;
+    request.timeout_ms = part_timeout_ms(request.body_len);
     if (s3_send(upload->aws, &request, mem, &reply, e))
         return e->code;
     *out = s3_object_read(&reply, mem);
@@ -205,7 +220,7 @@ static int complete(struct s3_upload *upload, struct arena *mem, struct s3_objec
     request.content_type = "application/xml";
     request.body = buf_text(&parts);
     request.body_len = parts.len;
-    request.timeout_ms = PART_TIMEOUT_MS;
+    request.timeout_ms = part_timeout_ms(S3_PART_BYTES); /* S3 may take its time to join them */
     request.error_in_success = true;
     if (s3_send(upload->aws, &request, mem, &reply, e))
         return err_is(e, "NoSuchUpload") && was_completed(upload, mem, out) ? 0 : e->code;
@@ -247,6 +262,7 @@ static void abort_upload(struct s3_upload *upload)
     struct err e = { 0 };
 
     request.action = "s3:AbortMultipartUpload";
+    request.guard = NULL; /* its own upload and nobody else's: harmless, whoever holds the release by now */
     request.query = arena_printf(mem, "uploadId=%s", http_encode(mem, upload->upload_id, false));
     if (s3_send(upload->aws, &request, mem, &reply, &e) && e.code != ERR_NOT_FOUND)
         log_err(LOG_WARN, "multipart upload not aborted", &e, log_text("bucket", upload->bucket),

@@ -30,7 +30,7 @@ static int64_t system_now_ms(void *context)
 static int64_t system_monotonic_ms(void *context)
 {
     (void)context;
-    return read_ms(CLOCK_MONOTONIC);
+    return read_ms(CLOCK_BOOTTIME); /* also counts while the machine sleeps: a lease runs out meanwhile */
 }
 
 static void system_sleep_ms(void *context, int64_t length)

@@ -128,11 +128,11 @@ static void summary_cells(struct arena *mem, const struct app_summary *a, const 
     cells[5] = a->host;
 }
 
-static int all_summaries(struct cli *cli, json_object *rows, const char ***cells, size_t *count, struct err *e)
+static int all_summaries(struct cli *cli, bool deleted, json_object *rows, const char ***cells, size_t *count, struct err *e)
 {
     AUTO_DB struct db *db = NULL;
     struct db_pool *admin = NULL;
-    struct summary_page page = { .by_name = true, .limit = APPS_PAGE };
+    struct summary_page page = { .by_name = true, .limit = APPS_PAGE, .deleted = deleted };
     size_t got = APPS_PAGE;
 
     if (cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e))
@@ -159,8 +159,10 @@ int command_apps_list(struct cli *cli, int argc, char **argv, struct err *e)
     AUTO_JSON json_object *rows = json_new_array();
     const char **cells = NULL;
     size_t count = 0;
+    bool all = false;
+    const struct cli_option table[] = { { .name = "all", .flag = &all } };
 
-    if (cli_parse(cli, argc, argv, NULL, 0, NULL, 0, 0, e) || all_summaries(cli, rows, &cells, &count, e))
+    if (cli_parse(cli, argc, argv, table, 1, NULL, 0, 0, e) || all_summaries(cli, all, rows, &cells, &count, e))
         return e->code;
     if (cli->json)
         cli_print_json(json_build("{s:O}", "apps", rows));

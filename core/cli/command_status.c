@@ -1,9 +1,6 @@
-#include "core/base/clock.h"
 #include "core/cli/commands.h"
 #include "core/cli/release_view.h"
 #include "core/tenant/app.h"
-
-enum { STATUS_POLL_MS = 500 };
 
 static int newest(struct db *db, const char *app, struct arena *mem, int *number, struct err *e)
 {
@@ -18,42 +15,6 @@ static int newest(struct db *db, const char *app, struct arena *mem, int *number
     }
     *number = release->number;
     return 0;
-}
-
-static bool has_ended(const struct release *release)
-{
-    return release->state != RELEASE_QUEUED && release->state != RELEASE_RUNNING;
-}
-
-/* Until the release has ended, or the time is over. */
-static int wait_for_end(struct db *db, const char *app, int number, int timeout_s, struct err *e)
-{
-    int64_t end = clock_monotonic_ms(&clock_system) + (int64_t)timeout_s * 1000;
-
-    for (;;) {
-        AUTO_ARENA struct arena *mem = arena_new();
-        struct release release = { 0 };
-        if (release_get(db, app, number, mem, &release, e))
-            return e->code;
-        if (has_ended(&release))
-            return 0;
-        if (clock_monotonic_ms(&clock_system) >= end)
-            return err_set(e, ERR_TRANSIENT, "%s v%d has not ended after %d s: it is in step %s", app, number, timeout_s,
-                           step_name_text(release.step));
-        clock_sleep_ms(&clock_system, STATUS_POLL_MS);
-    }
-}
-
-/* With --wait the exit code tells how it ended; the failure itself is printed already. */
-static int verdict(struct cli *cli, struct db *db, const char *app, int number, struct err *e)
-{
-    struct release release = { 0 };
-
-    if (release_get(db, app, number, cli->mem, &release, e))
-        return e->code;
-    if (release.state != RELEASE_LIVE)
-        e->code = ERR_INTERNAL;
-    return e->code;
 }
 
 int command_status(struct cli *cli, int argc, char **argv, struct err *e)
@@ -72,7 +33,7 @@ int command_status(struct cli *cli, int argc, char **argv, struct err *e)
     if (cli_parse(cli, argc, argv, table, 2, words, 1, 2, e) || (words[1] && cli_release_number(words[1], &number, e)) ||
         cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e) || app_get(db, words[0], cli->mem, &app, e) ||
         (!number && newest(db, words[0], cli->mem, &number, e)) ||
-        (wait && wait_for_end(db, words[0], number, timeout_s, e)) || release_print(cli, db, words[0], number, e))
+        (wait && release_wait(db, words[0], number, timeout_s, e)) || release_print(cli, db, words[0], number, e))
         return e->code;
-    return wait ? verdict(cli, db, words[0], number, e) : 0;
+    return wait ? release_verdict(cli, db, words[0], number, e) : 0;
 }

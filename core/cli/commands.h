@@ -5,6 +5,7 @@
 #define BERTH_CLI_COMMANDS_H
 
 #include "core/cli/cli.h"
+#include "core/deploy/estate.h"
 
 int command_migrate(struct cli *cli, int argc, char **argv, struct err *e);
 int command_worker(struct cli *cli, int argc, char **argv, struct err *e);
@@ -13,8 +14,15 @@ int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e);
 int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e);
 int command_apps_list(struct cli *cli, int argc, char **argv, struct err *e);
 int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e);
+int command_destroy(struct cli *cli, int argc, char **argv, struct err *e);
 int command_releases(struct cli *cli, int argc, char **argv, struct err *e);
 int command_status(struct cli *cli, int argc, char **argv, struct err *e);
+int command_rollback(struct cli *cli, int argc, char **argv, struct err *e);
+int command_deploy(struct cli *cli, int argc, char **argv, struct err *e);
+int command_cancel(struct cli *cli, int argc, char **argv, struct err *e);
 int command_logs(struct cli *cli, int argc, char **argv, struct err *e);
+
+/* Where commands that look at AWS look; from the settings. */
+int cli_estate_place(struct cli *cli, struct estate_place *out, struct err *e);
 
 #endif

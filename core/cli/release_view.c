@@ -2,18 +2,36 @@
 
 #include <stdio.h>
 
+#include "core/base/clock.h"
+#include "core/deploy/release_state.h"
+
+enum { WAIT_POLL_MS = 500 };
+
 json_object *release_json(const struct release *r)
 {
-    return json_build("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "release", r->number, "kind",
-                      r->kind, "state", release_state_name(r->state), "step", step_name_text(r->step), "commit",
-                      r->commit_sha, "title", r->commit_title, "pushed_by", r->pushed_by, "source_version",
-                      r->source_version, "build_id", r->build_id, "image_digest", r->image_digest, "task_definition",
-                      r->task_definition_arn, "error", r->error, "hint", r->hint, "created_at", r->created_at,
-                      "finished_at", r->finished_at);
+    json_object *shown = json_build(
+        "{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "release", r->number, "kind",
+        r->kind, "state", release_state_name(r->state), "step", step_name_text(r->step), "commit", r->commit_sha,
+        "title", r->commit_title, "pushed_by", r->pushed_by, "source_version", r->source_version, "build_id",
+        r->build_id, "image_digest", r->image_digest, "task_definition", r->task_definition_arn, "error", r->error,
+        "hint", r->hint, "created_at", r->created_at, "finished_at", r->finished_at);
+
+    if (r->rollback_to)
+        json_put(shown, "rollback_to", json_number(r->rollback_to));
+    if (r->halt)
+        json_put(shown, "halt", json_text(release_halt_name(r->halt)));
+    if (r->halt_by)
+        json_put(shown, "halt_by", json_number(r->halt_by));
+    return shown;
 }
 
 const char *release_word(struct arena *mem, const struct release *r)
 {
+    if (r->state == RELEASE_RUNNING && r->halt)
+        return arena_printf(mem, "%s (%s)", r->halt == HALT_CANCEL ? "cancelling" : "giving way",
+                            step_name_text(r->step));
+    if (r->state == RELEASE_SUPERSEDED && r->halt_by)
+        return arena_printf(mem, "superseded by v%d", r->halt_by);
     if (r->state == RELEASE_RUNNING || r->state == RELEASE_FAILED)
         return arena_printf(mem, "%s (%s)", release_state_name(r->state), step_name_text(r->step));
     return release_state_name(r->state);
@@ -62,4 +80,33 @@ int release_print(struct cli *cli, struct db *db, const char *app, int number, s
     json_put(shown, "events", rows);
     cli_print_json(shown);
     return 0;
+}
+
+int release_wait(struct db *db, const char *app, int number, int timeout_s, struct err *e)
+{
+    int64_t end = clock_monotonic_ms(&clock_system) + (int64_t)timeout_s * 1000;
+
+    for (;;) {
+        AUTO_ARENA struct arena *mem = arena_new();
+        struct release release = { 0 };
+        if (release_get(db, app, number, mem, &release, e))
+            return e->code;
+        if (release_has_ended(release.state))
+            return 0;
+        if (clock_monotonic_ms(&clock_system) >= end)
+            return err_set(e, ERR_TRANSIENT, "%s v%d has not ended after %d s: it is in step %s", app, number,
+                           timeout_s, step_name_text(release.step));
+        clock_sleep_ms(&clock_system, WAIT_POLL_MS);
+    }
+}
+
+int release_verdict(struct cli *cli, struct db *db, const char *app, int number, struct err *e)
+{
+    struct release release = { 0 };
+
+    if (release_get(db, app, number, cli->mem, &release, e))
+        return e->code;
+    if (release.state != RELEASE_LIVE)
+        e->code = ERR_INTERNAL;
+    return e->code;
 }

@@ -13,4 +13,10 @@ const char *release_word(struct arena *mem, const struct release *release); /* "
 /* Reads one release and prints it with its timeline. */
 int release_print(struct cli *cli, struct db *db, const char *app, int number, struct err *e);
 
+/* Until the release has ended, or ERR_TRANSIENT when the time is over. */
+int release_wait(struct db *db, const char *app, int number, int timeout_s, struct err *e);
+
+/* After --wait the exit code tells whether it went live; the failure itself is printed already, so e has a code and no words. */
+int release_verdict(struct cli *cli, struct db *db, const char *app, int number, struct err *e);
+
 #endif

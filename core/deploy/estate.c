@@ -54,7 +54,7 @@ void estate_add(struct estate_place *place, struct estate *out, const struct est
     if (thing->is) {
         if (!out->kept)
             out->kept = json_new_array();
-        json_append(out->kept, json_hold((json_object *)thing->is));
+        json_append(out->kept, json_hold(thing->is));
     }
     out->things[out->count++] = (struct estate_thing){ .kind = thing->kind,
                                                        .name = arena_copy(mem, thing->name),

@@ -29,8 +29,9 @@ struct estate_thing {
     enum estate_kind kind;
     const char *name, *arn;
     const char *owner; /* the app that its tag names, or its place in the bucket; NULL: it has no such tag */
-    const char *state; /* what AWS says of it where that matters: a service "DRAINING", a task definition "INACTIVE", an "upload" */
-    const json_object *is; /* as AWS describes it; NULL where nothing more is known; lives as long as the estate */
+    const char *
+        state; /* what AWS says of it where that matters: a service "DRAINING", a task definition "INACTIVE", an "upload" */
+    json_object *is; /* as AWS describes it; NULL where nothing more is known; lives as long as the estate */
 };
 
 struct estate {
@@ -65,7 +66,8 @@ int estate_remove(struct estate_place *place, const struct estate_thing *thing, 
 /* Stops the app's builds that run; *left: how many still do. ERR_INVALID when the project isn't the app's. */
 int estate_stop_builds(struct estate_place *place, const char *app, size_t *left, struct err *e);
 
-const char *estate_kind_name(enum estate_kind kind);       /* "log group" */
-const char *estate_resource_kinds(enum estate_kind kind);  /* the kinds in the table resources: "task_role,execution_role,…"; NULL: none */
+const char *estate_kind_name(enum estate_kind kind); /* "log group" */
+const char *estate_resource_kinds(
+    enum estate_kind kind); /* the kinds in the table resources: "task_role,execution_role,…"; NULL: none */
 
 #endif

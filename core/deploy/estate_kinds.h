@@ -12,11 +12,11 @@ typedef int estate_finder(struct estate_place *place, const char *app, struct es
 typedef int estate_remover(struct estate_place *place, const struct estate_thing *thing, struct err *e);
 
 estate_finder estate_find_service, estate_find_task_definitions, estate_find_rules, estate_find_target_groups;
-estate_finder estate_find_project, estate_find_repository, estate_find_log_group, estate_find_roles, estate_find_sources,
-    estate_find_secrets;
+estate_finder estate_find_project, estate_find_repository, estate_find_log_group, estate_find_roles,
+    estate_find_sources, estate_find_secrets;
 estate_remover estate_remove_service, estate_remove_task_definition, estate_remove_rule, estate_remove_target_group;
-estate_remover estate_remove_project, estate_remove_repository, estate_remove_log_group, estate_remove_role, estate_remove_source,
-    estate_remove_secret;
+estate_remover estate_remove_project, estate_remove_repository, estate_remove_log_group, estate_remove_role,
+    estate_remove_source, estate_remove_secret;
 
 /* The thing's texts are copied; is: one reference is taken. */
 void estate_add(struct estate_place *place, struct estate *out, const struct estate_thing *thing);

@@ -24,30 +24,40 @@ static int tags_read(struct estate_place *place, const json_object *items, const
     return 0;
 }
 
-/* Which of the items are the app's: by tag, or (of one app) by what they are called. */
-static int add_owned(struct estate_place *place, const json_object *items, const struct estate_thing *like,
-                     const char *arn_at, const char *name_at, const char *app, const char *host, struct estate *out,
-                     struct err *e)
+/* Where an item says what it is, and which items of one app are found though their tag doesn't say so: those of this name (NULL: all). */
+struct look {
+    enum estate_kind kind;
+    const char *arn_at, *name_at, *named;
+};
+
+static bool is_wanted(const struct look *look, const struct estate_thing *thing, const char *app)
+{
+    if (!app)
+        return thing->owner != NULL;
+    return (thing->owner && strcmp(thing->owner, app) == 0) || !look->named ||
+           strcasecmp(thing->name, look->named) == 0;
+}
+
+static int add_owned(struct estate_place *place, const json_object *items, const struct look *look, const char *app,
+                     struct estate *out, struct err *e)
 {
     AUTO_JSON json_object *tags = NULL;
 
     for (size_t i = 0; i < json_length(items); i++) {
         json_object *item = json_item(items, i);
-        struct estate_thing thing = { .kind = like->kind, .is = item };
+        struct estate_thing thing = { .kind = look->kind, .is = item };
         if (i % TAGS_ASKED_MAX == 0) {
             json_drop(tags);
             tags = NULL;
-            if (tags_read(place, items, arn_at, i, &tags, e))
+            if (tags_read(place, items, look->arn_at, i, &tags, e))
                 return e->code;
         }
-        if (json_read_text(item, arn_at, place->mem, &thing.arn, e))
+        if (json_read_text(item, look->arn_at, place->mem, &thing.arn, e))
             return e->code;
-        thing.name = json_find_text(item, name_at, place->mem);
-        thing.owner =
-            tag_find(json_at(item_find(tags, "/ResourceArn", thing.arn), "/Tags"), NAMES_TAG_APP, place->mem);
+        thing.name = json_find_text(item, look->name_at, place->mem);
+        thing.owner = tag_find(json_at(item_find(tags, "/ResourceArn", thing.arn), "/Tags"), NAMES_TAG_APP, place->mem);
         thing.name = thing.name ? thing.name : thing.arn;
-        if (app ? (thing.owner && strcmp(thing.owner, app) == 0) || (host && strcasecmp(thing.name, host) == 0)
-                : thing.owner != NULL)
+        if (is_wanted(look, &thing, app))
             estate_add(place, out, &thing);
     }
     return 0;
@@ -60,8 +70,8 @@ static int rules_of_listener(struct estate_place *place, const char *listener, c
 {
     AUTO_JSON json_object *ask = json_build("{s:s}", "ListenerArn", listener);
     AUTO_JSON json_object *rules = NULL, *real = json_new_array();
-    const struct estate_thing like = { .kind = ESTATE_LISTENER_RULE };
-    const char *host = app ? name_host(place->mem, app, place->settings->domain) : NULL;
+    const struct look look = { ESTATE_LISTENER_RULE, "/RuleArn", "/Conditions/0/HostHeaderConfig/Values/0",
+                               app ? name_host(place->mem, app, place->settings->domain) : NULL };
 
     if (aws_call_paged(place->aws, &ELBV2, "DescribeRules", ask, "Rules", "NextMarker", "Marker", &rules, e))
         return err_is(e, "ListenerNotFound") ? 0 : (int)e->code;
@@ -73,7 +83,7 @@ static int rules_of_listener(struct estate_place *place, const char *listener, c
             json_append(real, json_hold(rule));
         }
     }
-    return add_owned(place, real, &like, "/RuleArn", "/Conditions/0/HostHeaderConfig/Values/0", app, host, out, e);
+    return add_owned(place, real, &look, app, out, e);
 }
 
 int estate_find_rules(struct estate_place *place, const char *app, struct estate *out, struct err *e)
@@ -112,8 +122,7 @@ static bool is_group_of(struct arena *mem, const char *name, const char *app)
 int estate_find_target_groups(struct estate_place *place, const char *app, struct estate *out, struct err *e)
 {
     AUTO_JSON json_object *ask = json_new_object(), *all = NULL, *ours = json_new_array();
-    const struct estate_thing like = { .kind = ESTATE_TARGET_GROUP };
-    const char *named = app ? name_target_group(place->mem, app, 1) : NULL;
+    const struct look look = { ESTATE_TARGET_GROUP, "/TargetGroupArn", "/TargetGroupName", NULL };
 
     if (aws_call_paged(place->aws, &ELBV2, "DescribeTargetGroups", ask, "TargetGroups", "NextMarker", "Marker", &all,
                        e))
@@ -121,7 +130,7 @@ int estate_find_target_groups(struct estate_place *place, const char *app, struc
     for (size_t i = 0; i < json_length(all); i++)
         if (is_group_of(place->mem, json_find_text(json_item(all, i), "/TargetGroupName", place->mem), app))
             json_append(ours, json_hold(json_item(all, i)));
-    return add_owned(place, ours, &like, "/TargetGroupArn", "/TargetGroupName", app, named, out, e);
+    return add_owned(place, ours, &look, app, out, e);
 }
 
 int estate_remove_target_group(struct estate_place *place, const struct estate_thing *thing, struct err *e)

@@ -134,8 +134,8 @@ static int definition_add(struct estate_place *place, const char *arn, const cha
     if (strcmp(found, family) != 0 || strcmp(thing.state, "DELETE_IN_PROGRESS") == 0)
         return 0;
     thing.owner = tag_find(json_at(reply, "/tags"), NAMES_TAG_APP, place->mem);
-    thing.name = arena_printf(place->mem, "%s:%lld", family,
-                              (long long)json_find_int(reply, "/taskDefinition/revision", 0));
+    thing.name =
+        arena_printf(place->mem, "%s:%lld", family, (long long)json_find_int(reply, "/taskDefinition/revision", 0));
     estate_add(place, out, &thing);
     return 0;
 }
@@ -200,5 +200,6 @@ int estate_remove_task_definition(struct estate_place *place, const struct estat
     if (json_length(json_at(reply, "/failures")) == 0)
         return 0;
     reason = json_find_text(reply, "/failures/0/reason", place->mem);
-    return err_set(e, ERR_CONFLICT, "Task definition %s was not deleted: %s", thing->name, reason ? reason : "no reason");
+    return err_set(e, ERR_CONFLICT, "Task definition %s was not deleted: %s", thing->name,
+                   reason ? reason : "no reason");
 }

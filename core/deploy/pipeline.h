@@ -12,9 +12,13 @@ struct pipeline_step {
     enum step_name next; /* itself: the last step, whose ensure ends the release */
     int poll_s;          /* between two looks at what takes its time, at most */
     int give_up_s;       /* from the step's beginning until the release fails */
+    int (*abandon)(struct step_run *run, struct err *e); /* ends what a release that fails in this step has under way; NULL: nothing can be */
 };
 
 extern const struct pipeline_step pipeline[STEP_COUNT];
+
+/* A release that the poller watches for looks by itself only in case that nobody polls. */
+enum { PIPELINE_POLLED_WAIT_MS = 60000 };
 
 enum { PIPELINE_FIRST_WAIT_MS = 500, PIPELINE_BACKOFF_MS = 1000, PIPELINE_BACKOFF_MAX_MS = 30000 };
 

@@ -12,6 +12,16 @@ static const char *const step_names[STEP_COUNT] = {
     [STEP_ROUTE] = "route",   [STEP_ROLLOUT] = "rollout",   [STEP_LIVE] = "live",
 };
 
+static const char *const halt_names[RELEASE_HALT_COUNT] = {
+    [HALT_SUPERSEDE] = "supersede",
+    [HALT_CANCEL] = "cancel",
+};
+
+const char *release_halt_name(enum release_halt halt)
+{
+    return halt_names[halt];
+}
+
 const char *release_state_name(enum release_state state)
 {
     return state_names[state];
@@ -31,6 +41,13 @@ static int place_of(const char *name, const char *const *names, int count)
     return -1;
 }
 
+static enum release_halt read_halt(const char *name)
+{
+    if (!name)
+        return HALT_NONE;
+    return strcmp(name, halt_names[HALT_SUPERSEDE]) == 0 ? HALT_SUPERSEDE : HALT_CANCEL;
+}
+
 static int read_release(const struct db_rows *rows, size_t row, struct arena *mem, struct release *out, struct err *e)
 {
     int state = place_of(db_get(rows, row, "state"), state_names, RELEASE_STATE_COUNT);
@@ -47,6 +64,7 @@ static int read_release(const struct db_rows *rows, size_t row, struct arena *me
         .step = (enum step_name)step,
         .attempt = (int)db_get_int(rows, row, "attempt"),
         .waits = (int)db_get_int(rows, row, "waits"),
+        .claims = (int)db_get_int(rows, row, "claims"),
         .lease_token = db_get_int(rows, row, "lease_token"),
         .step_age_ms = db_get_int(rows, row, "step_age_ms"),
         .commit_sha = db_get_copy(rows, row, "commit_sha", mem),
@@ -58,6 +76,11 @@ static int read_release(const struct db_rows *rows, size_t row, struct arena *me
         .image_digest = db_get_copy(rows, row, "image_digest", mem),
         .task_definition_arn = db_get_copy(rows, row, "task_definition_arn", mem),
         .ecs_deployment_id = db_get_copy(rows, row, "ecs_deployment_id", mem),
+        .rollback_to = (int)db_get_int(rows, row, "rollback_to"),
+        .halt = read_halt(db_get(rows, row, "halt")),
+        .halt_by = (int)db_get_int(rows, row, "halt_by"),
+        .halt_age_ms = db_get_int(rows, row, "halt_age_ms"),
+        .halt_deployment_id = db_get_copy(rows, row, "halt_deployment_id", mem),
         .error = db_get_copy(rows, row, "error", mem),
         .hint = db_get_copy(rows, row, "hint", mem),
         .created_at = db_get_copy(rows, row, "created_at", mem),

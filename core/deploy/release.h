@@ -13,12 +13,14 @@ enum step_name { STEP_SOURCE, STEP_IDENTITY, STEP_BUILD, STEP_ROUTE, STEP_ROLLOU
 enum release_state {
     RELEASE_QUEUED,
     RELEASE_RUNNING,
-    RELEASE_LIVE,       /* went live; whether it still is, the deployment says */
+    RELEASE_LIVE, /* went live; whether it still is, the deployment says */
     RELEASE_FAILED,
     RELEASE_SUPERSEDED,
     RELEASE_CANCELLED,
     RELEASE_STATE_COUNT
 };
+/* How a release is to end at its worker's next turn, before its time. */
+enum release_halt { HALT_NONE, HALT_SUPERSEDE, HALT_CANCEL, RELEASE_HALT_COUNT };
 
 struct release {
     const char *app;
@@ -26,14 +28,20 @@ struct release {
     const char *kind; /* "push", "redeploy", "rollback" */
     enum release_state state;
     enum step_name step;
-    int attempt;               /* tries of this step since it last made headway, this one included */
-    int waits;                 /* how often this step answered that it has to wait */
+    int attempt; /* tries of this step since it last made headway, this one included */
+    int waits;   /* how often this step answered that it has to wait */
+    int claims;                /* how often a worker took it since one last let it go: more than one died with it, or froze */
     int64_t lease_token;
-    int64_t step_age_ms;       /* since the step began, by the database's clock */
+    int64_t step_age_ms; /* since the step began, by the database's clock */
     const char *commit_sha, *commit_title, *pushed_by;
     const char *source_version; /* S3 version id */
     int build_attempt;
     const char *build_id, *image_digest, *task_definition_arn, *ecs_deployment_id;
+    int rollback_to; /* the release whose image and configuration it runs again; 0: none */
+    enum release_halt halt;
+    int halt_by;                    /* the release that takes or took its place; 0: none */
+    int64_t halt_age_ms;            /* since the halt was asked for */
+    const char *halt_deployment_id; /* ECS's, that puts back what was live; NULL: not asked for yet */
     const char *error, *hint;
     const char *created_at, *finished_at; /* ISO 8601, UTC */
 };
@@ -54,6 +62,7 @@ int release_events(struct db *db, const char *app, int number, struct arena *mem
                    size_t *count, struct err *e);
 int deployment_find(struct db *db, const char *app, struct arena *mem, struct deployment *out, struct err *e);
 
+const char *release_halt_name(enum release_halt halt);    /* "supersede"; NULL for none */
 const char *release_state_name(enum release_state state); /* "queued" */
 const char *step_name_text(enum step_name step);          /* "source" */
 

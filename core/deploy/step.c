@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/base/test_point.h"
 #include "core/base/text.h"
 
 enum { NOTE_MAX = 2048 };
@@ -20,45 +21,102 @@ static const char *const kind_names[RESOURCE_KIND_COUNT] = {
 /* The three parameters that every statement under the lease begins with. */
 #define HELD(run) db_text((run)->app.name), db_int((run)->release.number), db_int((run)->release.lease_token)
 
+enum { RENEWALS_MAX = 3 };
+
+#define POINT(run, action, moment) TEST_POINT(step_name_text((run)->release.step), action, moment)
+
 /* A statement under the lease changed no row: its token is no longer the release's. */
 static int still_held(const struct step_run *run, const struct db_rows *rows, struct err *e)
 {
     if (db_count(rows) > 0)
         return 0;
-    return err_set(e, ERR_CONFLICT, "another worker has taken over release v%d of %s", run->release.number,
-                   run->app.name);
+    err_set(e, ERR_CONFLICT, "another worker has taken over release v%d of %s", run->release.number, run->app.name);
+    return err_detail(e, STEP_LEASE_LOST);
 }
 
 int step_renew(struct step_run *run, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
+    int64_t asked_ms = clock_monotonic_ms(run->clock);
 
-    if (db_query(run->db, run->app.name, QUERY_LEASE_RENEW, &rows, e, HELD(run), db_int(run->lease_ms)))
+    POINT(run, "lease", "before");
+    if (db_query(run->db, run->app.name, QUERY_LEASE_RENEW, &rows, e, HELD(run), db_int(run->lease_ms)) ||
+        still_held(run, rows, e))
         return e->code;
-    return still_held(run, rows, e);
+    run->lease_ends_ms = asked_ms + run->lease_ms;
+    POINT(run, "lease", "after");
+    return 0;
+}
+
+/* A renewal may itself take longer than the lease, when the machine or the database stalls. */
+static int may_send(void *context, int timeout_ms, struct err *e)
+{
+    struct step_run *run = context;
+
+    for (int i = 0; run->lease_ends_ms - clock_monotonic_ms(run->clock) < timeout_ms; i++) {
+        if (i == RENEWALS_MAX) {
+            err_set(e, ERR_CONFLICT, "the lease of v%d of %s runs out faster than it is renewed", run->release.number,
+                    run->app.name);
+            return err_detail(e, STEP_LEASE_LOST);
+        }
+        if (step_renew(run, e))
+            return e->code;
+    }
+    run->sends++;
+    return 0;
+}
+
+const struct aws_guard *step_guard(struct step_run *run)
+{
+    run->guard = (struct aws_guard){ .may_send = may_send,
+                                     .context = run,
+                                     .timeout_max_ms = (int)(run->lease_ms / 4 * 3) };
+    run->sends = 0;
+    return &run->guard;
+}
+
+/* "codebuild:StartBuild" to "StartBuild" */
+static const char *bare(const char *operation)
+{
+    const char *colon = strchr(operation, ':');
+
+    return colon ? colon + 1 : operation;
 }
 
 int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
+    int64_t asked_ms = clock_monotonic_ms(run->clock);
 
+    run->intended = bare(operation);
+    POINT(run, run->intended, "before_intent");
     if (db_query(run->db, run->app.name, QUERY_INTENT_ADD, &rows, e, HELD(run), db_int(run->lease_ms),
                  db_text(operation), db_text(target)) ||
         still_held(run, rows, e))
         return e->code;
+    run->lease_ends_ms = asked_ms + run->lease_ms;
     *intent = db_get_int(rows, 0, "id");
+    POINT(run, run->intended, "after_intent");
     return 0;
 }
 
 int step_answered(struct step_run *run, int64_t intent, struct err *e)
 {
-    return db_query(run->db, run->app.name, QUERY_INTENT_ANSWERED, NULL, e, db_text(run->app.name),
-                    db_int(run->release.number), db_int(intent));
+    POINT(run, run->intended, "after_call");
+    if (db_query(run->db, run->app.name, QUERY_INTENT_ANSWERED, NULL, e, db_text(run->app.name),
+                 db_int(run->release.number), db_int(intent)))
+        return e->code;
+    POINT(run, run->intended, "after_answer");
+    return 0;
 }
 
-/* Whether AWS has said no, so that nothing was changed; otherwise nobody knows whether the call was carried out. */
-static bool is_refusal(const struct err *e)
+/* Whether nothing was changed for sure: AWS has said no to the only try, or none was sent. Of more tries than one, an earlier one may have been carried out. */
+static bool is_refusal(const struct step_run *run, const struct err *e)
 {
+    if (run->sends == 0)
+        return true;
+    if (run->sends > 1 || err_is(e, STEP_LEASE_LOST))
+        return false;
     switch (e->code) {
     case ERR_THROTTLED:
     case ERR_CONFLICT:
@@ -82,9 +140,9 @@ int step_call(struct step_run *run, const struct aws_service *service, const cha
 
     if (step_intend(run, asked, target, &intent, e))
         return e->code;
-    if (aws_call(run->aws, service, operation, ask, &answer, e)) {
+    if (aws_call_guarded(run->aws, step_guard(run), service, operation, ask, &answer, e)) {
         /* When the note is lost too, the next run looks once more than it needs to; AWS's refusal is what matters. */
-        if (is_refusal(e))
+        if (is_refusal(run, e))
             (void)step_answered(run, intent, &unnoted);
         return e->code;
     }
@@ -116,9 +174,13 @@ int step_note(struct step_run *run, const char *kind, struct err *e, const char 
     vsnprintf(written, sizeof written, format, args);
     va_end(args);
     text_excerpt(written, message, sizeof message); /* one line of well-formed UTF-8, wherever it was cut */
-    if (db_query(run->db, run->app.name, QUERY_RELEASE_EVENT_ADD, &rows, e, HELD(run), db_text(kind), db_text(message)))
+    POINT(run, "note", "before");
+    if (db_query(run->db, run->app.name, QUERY_RELEASE_EVENT_ADD, &rows, e, HELD(run), db_text(kind),
+                 db_text(message)) ||
+        still_held(run, rows, e))
         return e->code;
-    return still_held(run, rows, e);
+    POINT(run, "note", "after");
+    return 0;
 }
 
 static void keep(struct step_run *run, const char **fact, const char *value)
@@ -132,6 +194,7 @@ int release_set(struct step_run *run, const struct release_facts *facts, struct 
     AUTO_ROWS struct db_rows *rows = NULL;
     struct release *release = &run->release;
 
+    POINT(run, "facts", "before");
     if (db_query(run->db, run->app.name, QUERY_RELEASE_SET, &rows, e, HELD(run), db_text(facts->source_version),
                  db_text(facts->build_id), db_text(facts->image_digest), db_text(facts->task_definition_arn),
                  db_text(facts->ecs_deployment_id), facts->build_attempt ? db_int(facts->build_attempt) : db_null()) ||
@@ -144,6 +207,7 @@ int release_set(struct step_run *run, const struct release_facts *facts, struct 
     keep(run, &release->ecs_deployment_id, facts->ecs_deployment_id);
     if (facts->build_attempt)
         release->build_attempt = facts->build_attempt;
+    POINT(run, "facts", "after");
     return 0;
 }
 
@@ -169,10 +233,13 @@ int resource_record(struct step_run *run, enum resource_kind kind, const char *n
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
+    POINT(run, "resource", "before");
     if (db_query(run->db, run->app.name, QUERY_RESOURCE_RECORD, &rows, e, HELD(run), db_text(kind_names[kind]),
-                 db_text(name), db_text(arn), db_text(spec_hash)))
+                 db_text(name), db_text(arn), db_text(spec_hash)) ||
+        still_held(run, rows, e))
         return e->code;
-    return still_held(run, rows, e);
+    POINT(run, "resource", "after");
+    return 0;
 }
 
 const char *resource_kind_name(enum resource_kind kind)

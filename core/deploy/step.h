@@ -5,7 +5,9 @@
  * again after the pipeline's interval), or an error: TRANSIENT, THROTTLED, CONFLICT and QUOTA are tried again with back-off until the step's deadline, any other
  * ends the release as failed with the error's message and hint, which are written for the person who pushed.
  *
- * Every call that changes AWS goes through step_call, which renews the lease, commits the intent, asks, and notes that an answer came.
+ * Every call that changes AWS goes through step_call, which renews the lease, commits the intent, asks, and notes that an answer came. Each of its tries is
+ * begun only while the lease, by our own clock and counted from when it was asked for, outlasts the try's timeout; otherwise it is renewed first, and when another
+ * worker holds the release by now nothing is sent (ERR_CONFLICT, detail STEP_LEASE_LOST). So a worker that was frozen sends nothing after its lease.
  * On an app whose resources are unchanged (resource_find gives the wanted spec hash), a step asks nothing of AWS for them.
  */
 #ifndef BERTH_DEPLOY_STEP_H
@@ -17,7 +19,7 @@
 #include "core/github/rest.h"
 #include "core/tenant/app.h"
 
-enum step_answer { STEP_DONE, STEP_WAIT };
+enum step_answer { STEP_DONE, STEP_WAIT, STEP_ENDED /* the step has ended the release itself */ };
 
 struct step_run {
     const struct settings *settings;
@@ -27,6 +29,12 @@ struct step_run {
     const struct clock *clock;
     const char *partition, *account; /* "aws", "123456789012" */
     int64_t lease_ms;                /* how long a renewal holds */
+    int64_t lease_ends_ms;           /* monotonic, counted from when the last renewal was asked for; 0: not known, so renew */
+    struct aws_guard guard;          /* see step_guard */
+    int sends;                       /* tries that the guard let pass, in this call */
+    const char *waits_for;           /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
+    bool cleared;                    /* set by a step that fails: what it had started has ended or is taken back already */
+    const char *intended;            /* the operation of the last intent: "StartBuild" */
     struct arena *mem;               /* of this run of the step */
     struct app app;
     struct release release; /* kept up to date by release_set */
@@ -40,6 +48,11 @@ int route_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
 int rollout_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
 int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e);
 
+/* For a release that fails while such a thing may be under way: the build is stopped; the service is put back to what is live, or, for a first release, to no
+ * tasks. Safe to repeat. */
+int build_abandon(struct step_run *run, struct err *e);
+int rollout_abandon(struct step_run *run, struct err *e);
+
 /* A call that changes AWS: lease renewed (ERR_CONFLICT: another worker holds the release), intent committed, call made, answer noted. A definite refusal by AWS
  * counts as an answer; a lost one does not. target names the thing, for the intents table, where the operation is "codebuild:StartBuild" (signing name
  * and operation). */
@@ -50,6 +63,9 @@ int step_call(struct step_run *run, const struct aws_service *service, const cha
 int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e);
 int step_answered(struct step_run *run, int64_t intent, struct err *e);
 int step_renew(struct step_run *run, struct err *e); /* the lease alone: between the parts of something long */
+const struct aws_guard *step_guard(struct step_run *run); /* for what has effects and is no step_call */
+
+#define STEP_LEASE_LOST "lease"
 
 /* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. operation as in the intents table,
  * "codebuild:StartBuild"; target NULL: any. An answer to the same question later on settles it. */
@@ -65,6 +81,10 @@ struct release_facts {
     int build_attempt; /* 0: as it is */
 };
 int release_set(struct step_run *run, const struct release_facts *facts, struct err *e);
+
+/* For an answer WAIT: what the poller watches, so that this release needn't look by itself. */
+#define WAITS_FOR_BUILD "build"
+#define WAITS_FOR_SERVICE "service"
 
 enum resource_kind {
     RESOURCE_TASK_ROLE,

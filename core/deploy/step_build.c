@@ -200,3 +200,8 @@ int build_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     *answer = STEP_WAIT;
     return find_or_start(run, e);
 }
+
+int build_find(struct step_run *run, const char **id, struct err *e)
+{
+    return find_started(run, name_build_project(run->mem, run->app.name), id, e);
+}

@@ -1,4 +1,5 @@
 /* live: the app's deployment names this release from now on, and GitHub is told. */
+#include "core/base/test_point.h"
 #include "core/deploy/commit_status.h"
 #include "core/deploy/step.h"
 #include "core/tenant/names.h"
@@ -28,6 +29,7 @@ int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     if (!run->release.image_digest || !run->release.task_definition_arn)
         return err_set(e, ERR_INTERNAL, "release v%d of %s came to its last step without an image or a task definition",
                        run->release.number, run->app.name);
+    TEST_POINT("live", "go_live", "before");
     if (db_begin(run->db, run->app.name, e))
         return e->code;
     if (go_live(run, host, e)) {
@@ -36,6 +38,7 @@ int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     }
     if (db_commit(run->db, e))
         return e->code;
+    TEST_POINT("live", "go_live", "after");
     commit_status_tell(run, GITHUB_SUCCESS, arena_printf(run->mem, "https://%s/", host), "v%d is live",
                        run->release.number);
     *answer = STEP_DONE;

@@ -30,4 +30,7 @@ static inline bool step_was_tried(const struct step_run *run)
  */
 int step_not_yet(struct err *e);
 
+/* The build that the release's present attempt started, found by its variables; *id NULL: CodeBuild shows none. */
+int build_find(struct step_run *run, const char **id, struct err *e);
+
 #endif

@@ -1,16 +1,25 @@
 /*
  * source: the commit's archive, streamed from GitHub into the bucket in bounded memory; its S3 version is pinned in the release.
  *
+ * Newest means the branch's head, not the order of arrival: a push's release asks GitHub first, and gives way when another release has the head's commit.
  * The key is made of the commit, so whatever version is found there is this commit's, and storing it twice does no harm.
  */
+#include <string.h>
+
 #include "core/aws/s3.h"
 #include "core/deploy/archive_check.h"
+#include "core/deploy/commit_status.h"
 #include "core/deploy/step.h"
 #include "core/tenant/names.h"
 
 enum { FRESH_PUSH_MS = 15000 }; /* so long GitHub may not know a commit that it has just told us of */
 
 #define STORE "s3:PutObject"
+
+static bool is_fresh(const struct step_run *run)
+{
+    return run->release.step_age_ms < FRESH_PUSH_MS;
+}
 
 struct passage {
     struct step_run *run;
@@ -53,8 +62,9 @@ static int stream(struct step_run *run, const char *key, struct s3_object *out, 
     struct passage passage = { .run = run, .upload = upload, .renewed_ms = clock_monotonic_ms(run->clock) };
     int64_t bytes = 0;
 
+    s3_upload_guard(upload, step_guard(run));
     if (github_archive(run->github, run->app.repository, run->release.commit_sha, pass_on, &passage, &bytes, e)) {
-        if (e->code == ERR_NOT_FOUND && run->release.step_age_ms < FRESH_PUSH_MS)
+        if (e->code == ERR_NOT_FOUND && is_fresh(run))
             e->code = ERR_TRANSIENT;
         return e->code;
     }
@@ -115,6 +125,47 @@ static int pin(struct step_run *run, const char *key, bool found, const struct s
                      size_shown(run->mem, object->bytes), key);
 }
 
+/* *head NULL: the branch is gone. */
+static int find_head(struct step_run *run, const char **head, struct err *e)
+{
+    struct github_commit commit = { 0 };
+
+    *head = NULL;
+    if (github_branch_head(run->github, run->app.repository, run->app.branch, run->mem, &commit, e)) {
+        if (err_is(e, GITHUB_NO_BRANCH))
+            return 0;
+        if (e->code == ERR_NOT_FOUND && is_fresh(run))
+            e->code = ERR_TRANSIENT;
+        return e->code;
+    }
+    *head = commit.sha;
+    return 0;
+}
+
+/* DONE: this release is the one to deploy, as far as anyone knows. */
+static int follow_head(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+    const struct release *release = &run->release;
+    const char *head, *verdict;
+
+    if (find_head(run, &head, e) ||
+        db_query(run->db, run->app.name, QUERY_RELEASE_FOLLOW_HEAD, &rows, e, db_text(run->app.name),
+                 db_int(release->number), db_int(release->lease_token), db_text(head), db_bool(is_fresh(run))))
+        return e->code;
+    verdict = db_get(rows, 0, "verdict");
+    if (strcmp(verdict, "lost") == 0)
+        return err_set(e, ERR_CONFLICT, "another worker has taken over release v%d of %s", release->number,
+                       run->app.name);
+    *answer = strcmp(verdict, "go_on") == 0 ? STEP_DONE : STEP_WAIT;
+    if (strcmp(verdict, "superseded") == 0) {
+        *answer = STEP_ENDED;
+        commit_status_tell(run, GITHUB_ERROR, NULL, "v%d was superseded: %s", release->number,
+                           db_get(rows, 0, "reason"));
+    }
+    return 0;
+}
+
 int source_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
 {
     const char *key = name_source_key(run->mem, run->app.name, run->release.commit_sha);
@@ -122,6 +173,8 @@ int source_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     bool found = false;
 
     if (!run->release.source_version) {
+        if (strcmp(run->release.kind, "push") == 0 && (follow_head(run, answer, e) || *answer != STEP_DONE))
+            return e->code;
         if (find_stored(run, key, &found, &object, e))
             return e->code;
         if (!found && store(run, key, &object, e))

@@ -60,7 +60,7 @@ int app_summaries(struct db *db, const struct summary_page *page, struct arena *
 
     if (db_query(db, NULL, QUERY_APP_SUMMARIES, &rows, e, db_bool(page->by_name),
                  db_text(page->only ? app_condition_name(*page->only) : NULL), db_int(page->after_rank),
-                 db_int(page->after_changed), db_text(page->after_app), db_int(page->limit)))
+                 db_int(page->after_changed), db_text(page->after_app), db_int(page->limit), db_bool(page->deleted)))
         return e->code;
     struct app_summary *all = arena_array(mem, db_count(rows), sizeof *all);
     for (size_t i = 0; i < db_count(rows); i++)

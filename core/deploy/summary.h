@@ -43,6 +43,7 @@ struct summary_page {
     int after_rank;
     int64_t after_changed;
     int limit;
+    bool deleted; /* those too that were destroyed */
 };
 
 /*

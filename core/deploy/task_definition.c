@@ -60,6 +60,76 @@ static json_object *definition(struct step_run *run)
     return ask;
 }
 
+/* What of a described task definition makes another one of it; the rest is ECS's own to say. */
+static const char *const carried[] = {
+    "family",
+    "taskRoleArn",
+    "executionRoleArn",
+    "networkMode",
+    "containerDefinitions",
+    "volumes",
+    "placementConstraints",
+    "cpu",
+    "memory",
+    "requiresCompatibilities",
+    "runtimePlatform",
+    "ephemeralStorage",
+};
+
+/* The app is told which release it runs as; everything else stays as it was. */
+static void rename_release(json_object *containers, const char *number)
+{
+    for (size_t i = 0; i < json_length(containers); i++) {
+        json_object *environment = json_at(json_item(containers, i), "/environment");
+        json_object *found = item_find(environment, "/name", "BERTH_RELEASE");
+        if (found)
+            json_put(found, "value", json_text(number));
+    }
+}
+
+/* A rollback runs the old release's configuration, too: its task definition once more. *ask NULL: ECS doesn't have it any more. */
+static int copy_of(struct step_run *run, const char *arn, json_object **ask, struct err *e)
+{
+    AUTO_JSON json_object *by_arn = json_build("{s:s}", "taskDefinition", arn);
+    AUTO_JSON json_object *reply = NULL;
+    json_object *tags;
+    const char *number = arena_printf(run->mem, "%d", run->release.number);
+
+    *ask = NULL;
+    if (aws_call(run->aws, &ECS, "DescribeTaskDefinition", by_arn, &reply, e))
+        return e->code == ERR_NOT_FOUND || err_is(e, "ClientException") ? 0 : e->code;
+    *ask = json_new_object();
+    for (size_t i = 0; i < sizeof carried / sizeof *carried; i++) {
+        json_object *part = json_get(json_at(reply, "/taskDefinition"), carried[i]);
+        if (part)
+            json_put(*ask, carried[i], json_hold(part));
+    }
+    rename_release(json_at(*ask, "/containerDefinitions"), number);
+    tags = ownership_tags_lower(run->app.name);
+    json_append(tags, json_build("{s:s, s:s}", "key", TAG_RELEASE, "value", number));
+    json_put(*ask, "tags", tags);
+    return 0;
+}
+
+static int specify(struct step_run *run, json_object **ask, struct err *e)
+{
+    struct release old = { 0 };
+
+    if (run->release.rollback_to) {
+        if (release_get(run->db, run->app.name, run->release.rollback_to, run->mem, &old, e) ||
+            (old.task_definition_arn && copy_of(run, old.task_definition_arn, ask, e)))
+            return e->code;
+        if (*ask)
+            return 0;
+        if (step_note(run, "info", e,
+                      "The task definition of v%d is gone from ECS: its image runs with the app's present settings.",
+                      run->release.rollback_to))
+            return e->code;
+    }
+    *ask = definition(run);
+    return 0;
+}
+
 static int keep(struct step_run *run, const char *arn, struct err *e)
 {
     const struct release_facts facts = { .task_definition_arn = arn };
@@ -118,7 +188,8 @@ int task_definition_ensure(struct step_run *run, struct err *e)
         return e->code;
     if (arn)
         return keep(run, arn, e);
-    ask = definition(run);
+    if (specify(run, &ask, e))
+        return e->code;
     if (step_call(run, &ECS, "RegisterTaskDefinition", family, ask, &reply, e))
         return step_not_yet(e);
     if (json_read_text(reply, "/taskDefinition/taskDefinitionArn", run->mem, &arn, e))

@@ -1,10 +1,19 @@
 #include "core/deploy/turn.h"
 
 #include "core/base/hash.h"
+#include "core/base/test_point.h"
 #include "core/deploy/commit_status.h"
+#include "core/deploy/halt.h"
 #include "core/deploy/move.h"
+#include "core/deploy/permission.h"
+#include "core/deploy/release_state.h"
 
-enum { PERSIST_PAUSE_MS = 100, PERSIST_PAUSE_MAX_MS = 5000 };
+enum {
+    PERSIST_PAUSE_MS = 100,
+    PERSIST_PAUSE_MAX_MS = 5000,
+    CLAIMS_MAX = 5,                /* workers that a release may bring down in a row */
+    CLEARING_MAX_MS = 10 * 60 * 1000 /* after a step's deadline: so long it is tried to end what the step had under way */
+};
 
 struct turn {
     struct turn_place *place;
@@ -77,7 +86,7 @@ static int run_step(struct turn *turn, enum step_answer *answer, struct err *e)
     if (db_take(turn->place->options->db, &db, e))
         return e->code;
     run->db = db;
-    if (release->step == STEP_SOURCE && release->attempt == 1 && release->waits == 0)
+    if (release->step == release_first_step(release->kind) && release->attempt == 1 && release->waits == 0)
         commit_status_tell(run, GITHUB_PENDING, NULL, "v%d is being deployed", release->number);
     if (!step_of(turn)->ensure(run, answer, e))
         *e = (struct err){ 0 }; /* a refusal that the step got over, such as "exists already", leaves its text behind */
@@ -118,26 +127,69 @@ static struct move fail_late(struct turn *turn, const struct err *e)
     };
 }
 
-static struct move next_move(struct turn *turn, enum step_answer answer, const struct err *e)
+static struct move try_again(struct turn *turn, const struct err *e)
 {
-    const struct pipeline_step *step = step_of(turn);
-    const struct release *release = &turn->run.release;
-    bool late = step_age_ms(turn) >= (int64_t)step->give_up_s * 1000;
     uint32_t random = 0;
 
-    if (e->code && !can_be_tried_again(e))
-        return (struct move){ .kind = MOVE_FAIL, .message = e->message, .hint = e->hint };
-    if (late && (e->code || answer == STEP_WAIT))
-        return fail_late(turn, e);
-    if (e->code) {
-        hash_random(&random, sizeof random);
-        return (struct move){ .kind = MOVE_RETRY,
-                              .message = e->message,
-                              .hint = e->hint,
-                              .delay_ms = pipeline_backoff_ms(release->attempt, random) };
+    hash_random(&random, sizeof random);
+    return (struct move){ .kind = MOVE_RETRY,
+                          .message = e->message,
+                          .hint = e->hint,
+                          .delay_ms = pipeline_backoff_ms(turn->run.release.attempt, random) };
+}
+
+static struct move wait(struct turn *turn)
+{
+    const char *what = turn->run.waits_for;
+
+    return (struct move){ .kind = MOVE_WAIT,
+                          .waits_for = what,
+                          .delay_ms =
+                              what ? PIPELINE_POLLED_WAIT_MS : pipeline_wait_ms(step_of(turn), turn->run.release.waits) };
+}
+
+static int abandon(struct turn *turn, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+    int code;
+
+    if (db_take(turn->place->options->db, &db, e))
+        return e->code;
+    turn->run.db = db;
+    code = step_of(turn)->abandon(&turn->run, e);
+    turn->run.db = NULL;
+    return code;
+}
+
+/* Before a release fails, what its step has under way is ended; when that can't be done, it is tried again for a while, and at last the failure says so. */
+static struct move clear_then(struct turn *turn, struct move fail, struct err *unclear)
+{
+    const struct pipeline_step *step = step_of(turn);
+    int64_t most_ms = (int64_t)step->give_up_s * 1000 + CLEARING_MAX_MS;
+
+    if (!step->abandon || turn->run.cleared || !abandon(turn, unclear))
+        return fail;
+    if (can_be_tried_again(unclear) && step_age_ms(turn) < most_ms)
+        return try_again(turn, unclear);
+    fail.message = arena_printf(turn->run.mem, "%s. What it had started may still run: %s", fail.message, unclear->message);
+    return fail;
+}
+
+static struct move next_move(struct turn *turn, enum step_answer answer, struct err *e, struct err *unclear)
+{
+    const struct pipeline_step *step = step_of(turn);
+    bool late = step_age_ms(turn) >= (int64_t)step->give_up_s * 1000;
+
+    if (e->code && !can_be_tried_again(e)) {
+        permission_hint(e);
+        return clear_then(turn, (struct move){ .kind = MOVE_FAIL, .message = e->message, .hint = e->hint }, unclear);
     }
+    if (late && (e->code || answer == STEP_WAIT))
+        return clear_then(turn, fail_late(turn, e), unclear);
+    if (e->code)
+        return try_again(turn, e);
     if (answer == STEP_WAIT)
-        return (struct move){ .kind = MOVE_WAIT, .delay_ms = pipeline_wait_ms(step, release->waits) };
+        return wait(turn);
     return (struct move){ .kind = MOVE_NEXT,
                           .next = step->next,
                           .lease_ms = turn->place->lease_ms,
@@ -149,26 +201,38 @@ struct moving {
     bool held;
 };
 
+/* Of an end; a status that stayed pending would tell that there is something to wait for. */
+static void tell_github(struct turn *turn, struct db *db, const struct move *move)
+{
+    struct step_run *run = &turn->run;
+    int number = run->release.number;
+
+    run->db = db;
+    if (move->kind == MOVE_FAIL)
+        commit_status_tell(run, GITHUB_FAILURE, NULL, "v%d failed: %s", number, move->message);
+    if (move->kind == MOVE_SUPERSEDE || move->kind == MOVE_CANCEL)
+        commit_status_tell(run, GITHUB_ERROR, NULL, "v%d: %s", number, move->message);
+    run->db = NULL;
+}
+
 static int make_move(struct turn *turn, struct db *db, void *context, struct err *e)
 {
     struct moving *moving = context;
 
     if (move_release(db, &turn->run.release, moving->move, &moving->held, e))
         return e->code;
-    if (moving->move->kind == MOVE_FAIL && moving->held) {
-        turn->run.db = db;
-        commit_status_tell(&turn->run, GITHUB_FAILURE, NULL, "v%d failed: %s", turn->run.release.number,
-                           moving->move->message);
-        turn->run.db = NULL;
-    }
+    if (moving->held)
+        tell_github(turn, db, moving->move);
     return 0;
 }
 
 static void log_move(const struct turn *turn, const struct move *move, const struct err *cause)
 {
     static const char *const events[MOVE_KIND_COUNT] = {
-        [MOVE_NEXT] = "release step done", [MOVE_WAIT] = "release waits",       [MOVE_RETRY] = "release is tried again",
-        [MOVE_FAIL] = "release failed",    [MOVE_LET_GO] = "release handed on",
+        [MOVE_NEXT] = "release step done",       [MOVE_WAIT] = "release waits",
+        [MOVE_RETRY] = "release is tried again", [MOVE_FAIL] = "release failed",
+        [MOVE_LET_GO] = "release handed on",     [MOVE_SUPERSEDE] = "release superseded",
+        [MOVE_CANCEL] = "release cancelled",
     };
     const struct release *release = &turn->run.release;
     const struct log_field app = log_text("app", release->app), number = log_int("release", release->number),
@@ -213,7 +277,7 @@ static bool advance(struct turn *turn)
 {
     const struct release *release = &turn->run.release;
     enum step_answer answer = STEP_WAIT;
-    struct err e = { 0 };
+    struct err e = { 0 }, unclear = { 0 };
     struct move move;
 
     run_step(turn, &answer, &e);
@@ -222,7 +286,56 @@ static bool advance(struct turn *turn)
                   log_int("ms", step_age_ms(turn)));
         return false;
     }
-    move = next_move(turn, answer, &e);
+    if (!e.code && answer == STEP_ENDED) {
+        log_event(LOG_INFO, "release superseded", log_text("app", release->app), log_int("release", release->number));
+        return false;
+    }
+    move = next_move(turn, answer, &e, &unclear);
+    return move_and_tell(turn, &move, unclear.code ? &unclear : &e);
+}
+
+/* Each worker that takes it dies or freezes before it gets anywhere: it must not bring down the next ones for ever. */
+static bool give_up(struct turn *turn)
+{
+    const struct release *release = &turn->run.release;
+    struct err e = { 0 }, unclear = { 0 };
+    struct move move;
+
+    err_set(&e, ERR_INTERNAL, "v%d was given up in the step %s: %d workers in a row ended or froze while they had it",
+            release->number, step_of(turn)->name, release->claims - 1);
+    err_hint(&e,
+             "The operator should see in the worker's log and the system's journal (memory, kills) why, and then run `berth "
+             "deploy %s`.",
+             release->app);
+    move = (struct move){ .kind = MOVE_FAIL, .message = e.message, .hint = e.hint };
+    if (release->claims == CLAIMS_MAX + 1) /* further on, this itself may be what kills them */
+        move = clear_then(turn, move, &unclear);
+    return move_and_tell(turn, &move, &e);
+}
+
+static int run_halt(struct turn *turn, enum step_answer *answer, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+    struct step_run *run = &turn->run;
+
+    if (db_take(turn->place->options->db, &db, e))
+        return e->code;
+    run->db = db;
+    if (!halt_ensure(run, answer, e))
+        *e = (struct err){ 0 };
+    run->db = NULL;
+    return e->code;
+}
+
+/* The same for a release that is to end before its time. */
+static bool halt(struct turn *turn)
+{
+    enum step_answer answer = STEP_WAIT;
+    struct err e = { 0 };
+    struct move move;
+
+    run_halt(turn, &answer, &e);
+    move = halt_next_move(&turn->run, answer, &e);
     return move_and_tell(turn, &move, &e);
 }
 
@@ -247,7 +360,12 @@ static void follow(struct turn *turn, struct claimed *claimed)
             move_and_tell(turn, &let_go, &e);
             return;
         }
-        ours = advance(turn);
+        run->cleared = false;
+        run->waits_for = NULL;
+        if (run->release.claims > CLAIMS_MAX)
+            ours = give_up(turn);
+        else
+            ours = run->release.halt ? halt(turn) : advance(turn);
     }
 }
 
@@ -268,11 +386,13 @@ int turn_take(struct turn_place *place, const char *worker_name, bool *taken, st
                  .lease_ms = place->lease_ms },
     };
 
+    TEST_POINT("worker", "claim", "before");
     if (db_query_once(options->db, NULL, QUERY_RELEASE_CLAIM, &rows, e, db_text(worker_name), db_int(place->lease_ms)))
         return e->code;
     *taken = db_count(rows) > 0;
     if (!*taken)
         return 0;
+    TEST_POINT("worker", "claim", "after");
     claimed = (struct claimed){ .app = db_get_copy(rows, 0, "app_name", mem),
                                 .number = (int)db_get_int(rows, 0, "number"),
                                 .token = db_get_int(rows, 0, "lease_token") };

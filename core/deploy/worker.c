@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/fatal.h"
+#include "core/deploy/teardown.h"
 #include "core/deploy/turn.h"
 
 enum {
@@ -119,7 +120,8 @@ static int turn_or_wait(struct worker *worker, const char *name, bool *finished,
     int64_t due_ms = 0;
     bool taken = false, none = false;
 
-    if (turn_take(&worker->place, name, &taken, e))
+    /* Teardowns are rare and their turns short; after the releases they would wait for ever while there is always one due. */
+    if (teardown_take(&worker->place, name, &taken, e) || (!taken && turn_take(&worker->place, name, &taken, e)))
         return e->code;
     if (taken) {
         wake_all(worker); /* it may have ended, and let the app's next release begin */

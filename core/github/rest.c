@@ -254,22 +254,64 @@ int github_archive(const struct github *gh, const char *repository, const char *
     return 0;
 }
 
-int github_branch_head(const struct github *gh, const char *repository, const char *branch, struct arena *mem,
-                       const char **commit_sha, struct err *e)
+/* Asks for something that has a commit at this place. */
+static int ask_commit(const struct github *gh, const struct ask *ask, const char *at, struct arena *mem,
+                      struct github_commit *out, struct err *e)
 {
     AUTO_JSON json_object *found = NULL;
     struct http_reply reply = { 0 };
+    const char *sha, *message;
+
+    if (ask_github(gh, ask, mem, &reply, e))
+        return e->code;
+    if (json_parse(reply.body, reply.body_len, &found, e) ||
+        json_read_text(found, arena_printf(mem, "%s/sha", at), mem, &sha, e))
+        return err_context(e, "%s: GitHub's answer can't be read", ask->what);
+    message = json_find_text(found, arena_printf(mem, "%s/commit/message", at), mem);
+    *out = (struct github_commit){ .sha = sha };
+    if (message && *message)
+        out->title = arena_copy_n(mem, message, strcspn(message, "\r\n"));
+    return 0;
+}
+
+static int ask_repository(const struct github *gh, const char *repository, struct arena *mem, struct err *e)
+{
+    struct http_reply reply = { 0 };
+    const struct ask ask = {
+        .method = "GET",
+        .url = arena_printf(mem, "%s/repos/%s", gh->api_url, repository),
+        .what = arena_printf(mem, "the repository %s", repository),
+    };
+
+    return ask_github(gh, &ask, mem, &reply, e);
+}
+
+int github_branch_head(const struct github *gh, const char *repository, const char *branch, struct arena *mem,
+                       struct github_commit *out, struct err *e)
+{
     const struct ask ask = {
         .method = "GET",
         .url = arena_printf(mem, "%s/repos/%s/branches/%s", gh->api_url, repository, http_encode(mem, branch, true)),
         .what = arena_printf(mem, "the head of %s in %s", branch, repository),
     };
 
-    if (ask_github(gh, &ask, mem, &reply, e))
+    if (ask_commit(gh, &ask, "/commit", mem, out, e) != ERR_NOT_FOUND || ask_repository(gh, repository, mem, e))
         return e->code;
-    if (json_parse(reply.body, reply.body_len, &found, e) || json_read_text(found, "/commit/sha", mem, commit_sha, e))
-        return err_context(e, "%s: GitHub's answer can't be read", ask.what);
-    return 0;
+    err_set(e, ERR_NOT_FOUND, "%s has no branch %s", repository, branch);
+    err_detail(e, GITHUB_NO_BRANCH);
+    return err_hint(e, "Push the branch, or name another commit.");
+}
+
+int github_commit_find(const struct github *gh, const char *repository, const char *sha, struct arena *mem,
+                       struct github_commit *out, struct err *e)
+{
+    const struct ask ask = {
+        .method = "GET",
+        .url = arena_printf(mem, "%s/repos/%s/commits/%s", gh->api_url, repository, http_encode(mem, sha, false)),
+        .what = arena_printf(mem, "the commit %s of %s", sha, repository),
+    };
+
+    return ask_commit(gh, &ask, "", mem, out, e);
 }
 
 int github_set_status(const struct github *gh, const char *repository, const char *commit_sha,

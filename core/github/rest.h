@@ -28,9 +28,19 @@ int github_archive(const struct github *gh, const char *repository, const char *
                    int (*sink)(void *context, const void *bytes, size_t len, struct err *e), void *context,
                    int64_t *bytes, struct err *e);
 
-/* The commit at a branch's head. */
+struct github_commit {
+    const char *sha;
+    const char *title; /* the first line of its message; NULL: it has none */
+};
+
+/* The commit at a branch's head. ERR_NOT_FOUND with the detail GITHUB_NO_BRANCH: the repository is there, the branch isn't. */
+#define GITHUB_NO_BRANCH "BranchNotFound"
 int github_branch_head(const struct github *gh, const char *repository, const char *branch, struct arena *mem,
-                       const char **commit_sha, struct err *e);
+                       struct github_commit *out, struct err *e);
+
+/* The commit of this name, or of this beginning of one. */
+int github_commit_find(const struct github *gh, const char *repository, const char *sha, struct arena *mem,
+                       struct github_commit *out, struct err *e);
 
 enum github_status { GITHUB_PENDING, GITHUB_SUCCESS, GITHUB_FAILURE, GITHUB_ERROR, GITHUB_STATUS_COUNT };
 

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/fatal.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 
 enum { RETRY_PAUSE_MS = 1000 };
 
@@ -31,7 +32,7 @@ static int by_name(const void *a, const void *b)
     return strcmp(one->name, other->name);
 }
 
-/* Apps that are being deleted take no deliveries any more. */
+/* Apps that are being deleted, or were, take no deliveries any more. */
 static size_t fill(struct directory_entry *entries, const struct db_rows *rows)
 {
     size_t count = 0;
@@ -39,7 +40,7 @@ static size_t fill(struct directory_entry *entries, const struct db_rows *rows)
     for (size_t i = 0; i < db_count(rows); i++) {
         const char *name = db_get(rows, i, "app_name");
 
-        if (strlen(name) > APP_NAME_MAX || strcmp(db_get(rows, i, "state"), "deleting") == 0)
+        if (strlen(name) > APP_NAME_MAX || text_starts(db_get(rows, i, "state"), "delet"))
             continue;
         memcpy(entries[count].name, name, strlen(name) + 1);
         entries[count].policy =

@@ -12,6 +12,8 @@
 
 enum {
     SECRET_RANDOM_BYTES = 32,
+    REVIVE_TRIES = 5,
+    REVIVE_PAUSE_MS = 1000,
     HOOK_SECRET_RETRY_MS = 5000,                  /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
     WAIT_MS = 2000,                               /* longest wait for another thread's call */
@@ -321,6 +323,39 @@ static int create(struct aws *aws, const char *name, const char *app, const stru
     return aws_call(aws, &SECRETSMANAGER, "CreateSecret", ask, NULL, e);
 }
 
+/* The name is that of a secret which waits for its deletion: that of an app that was destroyed. */
+static bool is_being_deleted(const struct err *e)
+{
+    return err_is(e, "InvalidRequestException") && strstr(e->message, "deletion");
+}
+
+static int revive(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_JSON json_object *ask = json_build("{s:s}", "SecretId", name);
+
+    if (check_ours(aws, name, app, mem, e) || aws_call(aws, &SECRETSMANAGER, "RestoreSecret", ask, NULL, e))
+        return (int)e->code;
+    return replace_value(aws, name, app, value, e);
+}
+
+/* It may go for good between two calls: then it can be made, a moment later. */
+static int create_or_revive(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
+{
+    int code = create(aws, name, app, value, e);
+
+    for (int i = 0; i < REVIVE_TRIES && code && is_being_deleted(e); i++) {
+        *e = (struct err){ 0 };
+        code = revive(aws, name, app, value, e);
+        if (code != ERR_NOT_FOUND && !is_being_deleted(e))
+            return code;
+        clock_sleep_ms(&clock_system, REVIVE_PAUSE_MS);
+        *e = (struct err){ 0 };
+        code = create(aws, name, app, value, e);
+    }
+    return code;
+}
+
 int hook_secret_create(struct aws *aws, const char *app, bool replace, struct secret **out, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
@@ -329,12 +364,13 @@ int hook_secret_create(struct aws *aws, const char *app, bool replace, struct se
 
     if (!made)
         return err_set(e, ERR_INTERNAL, "the system's random generator failed");
-    int code = create(aws, name, app, made, e);
+    int code = create_or_revive(aws, name, app, made, e);
     if (code && err_is(e, "ResourceExistsException")) {
         if (!replace) {
             err_set(e, ERR_CONFLICT, "app %s has a webhook secret already: %s in Secrets Manager", app, name);
             return err_hint(e, "`berth apps secret %s` replaces it.", app);
         }
+        *e = (struct err){ 0 }; /* that it is there already is no failure here */
         code = replace_value(aws, name, app, made, e);
     }
     if (code)

@@ -13,7 +13,7 @@ CREATE TABLE berth.apps (
     cpu_units         int NOT NULL DEFAULT 256 CHECK (cpu_units > 0),
     memory_mib        int NOT NULL DEFAULT 512 CHECK (memory_mib > 0),
     tasks             int NOT NULL DEFAULT 1 CHECK (tasks BETWEEN 0 AND 1000),
-    state             text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting')),
+    state             text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'deleting', 'deleted')), -- deleted: its history stays, its name is free
     last_release      int NOT NULL DEFAULT 0 CHECK (last_release >= 0),
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now()
@@ -29,6 +29,9 @@ CREATE TABLE berth.releases (
                         CHECK (step IN ('source', 'identity', 'build', 'route', 'rollout', 'live')),
     attempt             int NOT NULL DEFAULT 0 CHECK (attempt >= 0),      -- tries of this step since it last made headway
     waits               int NOT NULL DEFAULT 0 CHECK (waits >= 0),        -- how often this step had to wait for AWS
+    claims              int NOT NULL DEFAULT 0 CHECK (claims >= 0),       -- how often a worker took it since one last let it go: more than one died with it
+    waits_for           text CHECK (waits_for IN ('build', 'service')),   -- what the poller watches for it
+    poll_after          timestamptz,
     run_after           timestamptz NOT NULL DEFAULT now(),
     step_started_at     timestamptz,
     lease_token         bigint,                                          -- who holds it; a move names it
@@ -44,6 +47,7 @@ CREATE TABLE berth.releases (
     image_digest        text CHECK (image_digest ~ '^sha256:[0-9a-f]{64}$'),
     task_definition_arn text,
     ecs_deployment_id   text,
+    pruned_at           timestamptz,                                     -- its image and task definition are gone from AWS
     rollback_to         int CHECK (rollback_to < number),                -- whose image and configuration a rollback runs again
     halt                text CHECK (halt IN ('supersede', 'cancel')),    -- what its worker is to end it as, at the next turn
     halt_by             int,                                             -- the release that takes its place
@@ -134,6 +138,35 @@ CREATE TABLE berth.listener_slots (
 );
 CREATE UNIQUE INDEX listener_slots_one_per_app ON berth.listener_slots (app_name);
 
+-- The removal of what an app has on AWS, under a lease as a release is. Without a foreign key: what is left on AWS may outlive the app's row (a
+-- database restored from an older copy).
+CREATE TABLE berth.teardowns (
+    app_name        text PRIMARY KEY,
+    state           text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'done', 'failed')),
+    step            text NOT NULL DEFAULT 'builds',
+    attempt         int NOT NULL DEFAULT 0 CHECK (attempt >= 0),
+    waits           int NOT NULL DEFAULT 0 CHECK (waits >= 0),
+    run_after       timestamptz NOT NULL DEFAULT now(),
+    step_started_at timestamptz,
+    lease_token     bigint,
+    lease_until     timestamptz,
+    leased_by       text,
+    error           text,
+    hint            text,
+    started_by      text NOT NULL,
+    started_at      timestamptz NOT NULL DEFAULT now(),
+    finished_at     timestamptz,
+    CHECK ((state = 'running') = (finished_at IS NULL))
+);
+CREATE INDEX teardowns_due ON berth.teardowns (run_after) WHERE state = 'running';
+
+-- One worker of the installation asks AWS for all releases that wait for one kind of thing.
+CREATE TABLE berth.poll_leases (
+    kind   text PRIMARY KEY CHECK (kind IN ('build', 'service')),
+    holder text NOT NULL,
+    until  timestamptz NOT NULL
+);
+
 CREATE TABLE berth.audit_log (
     id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at       timestamptz NOT NULL DEFAULT now(),
@@ -164,6 +197,7 @@ ALTER TABLE berth.deliveries     ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECU
 ALTER TABLE berth.intents        ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE berth.resources      ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE berth.listener_slots ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+ALTER TABLE berth.teardowns      ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 ALTER TABLE berth.audit_log      ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 
 -- The owner needs a policy too, or a back-fill touches nothing.
@@ -175,6 +209,7 @@ CREATE POLICY owner ON berth.deliveries     TO berth_owner USING (true) WITH CHE
 CREATE POLICY owner ON berth.intents        TO berth_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON berth.resources      TO berth_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON berth.listener_slots TO berth_owner USING (true) WITH CHECK (true);
+CREATE POLICY owner ON berth.teardowns      TO berth_owner USING (true) WITH CHECK (true);
 CREATE POLICY owner ON berth.audit_log      TO berth_owner USING (true) WITH CHECK (true);
 
 CREATE POLICY admin ON berth.apps           TO berth_admin USING (true) WITH CHECK (true);
@@ -185,6 +220,7 @@ CREATE POLICY admin ON berth.deliveries     TO berth_admin USING (true) WITH CHE
 CREATE POLICY admin ON berth.intents        TO berth_admin USING (true) WITH CHECK (true);
 CREATE POLICY admin ON berth.resources      TO berth_admin USING (true) WITH CHECK (true);
 CREATE POLICY admin ON berth.listener_slots TO berth_admin USING (true) WITH CHECK (true);
+CREATE POLICY admin ON berth.teardowns      TO berth_admin USING (true) WITH CHECK (true);
 CREATE POLICY admin ON berth.audit_log      TO berth_admin USING (true) WITH CHECK (true);
 
 CREATE POLICY scope ON berth.apps           TO berth_hooks, berth_worker
@@ -203,20 +239,28 @@ CREATE POLICY scope ON berth.resources      TO berth_hooks, berth_worker
     USING (app_name = current_setting('berth.app_name', true));
 CREATE POLICY scope ON berth.listener_slots TO berth_hooks, berth_worker
     USING (app_name = current_setting('berth.app_name', true));
+CREATE POLICY scope ON berth.teardowns      TO berth_hooks, berth_worker
+    USING (app_name = current_setting('berth.app_name', true));
 
 CREATE POLICY intake ON berth.apps           TO berth_intake USING (true) WITH CHECK (true);
 CREATE POLICY intake ON berth.releases       TO berth_intake USING (true) WITH CHECK (true);
 CREATE POLICY intake ON berth.release_events TO berth_intake USING (true) WITH CHECK (true);
 CREATE POLICY intake ON berth.deliveries     TO berth_intake USING (true) WITH CHECK (true);
 
-CREATE POLICY dispatch ON berth.apps           TO berth_dispatch USING (true);
+CREATE POLICY dispatch ON berth.apps           TO berth_dispatch USING (true) WITH CHECK (true);
 CREATE POLICY dispatch ON berth.releases       TO berth_dispatch USING (true) WITH CHECK (true);
 CREATE POLICY dispatch ON berth.listener_slots TO berth_dispatch USING (true) WITH CHECK (true);
+CREATE POLICY dispatch ON berth.teardowns      TO berth_dispatch USING (true) WITH CHECK (true);
+CREATE POLICY dispatch ON berth.deployments    TO berth_dispatch USING (true);
+CREATE POLICY dispatch ON berth.audit_log      TO berth_dispatch USING (false) WITH CHECK (true);
 
 GRANT SELECT, INSERT, UPDATE ON berth.apps TO berth_admin;
 GRANT SELECT, INSERT, UPDATE ON berth.releases, berth.release_events TO berth_admin;
 GRANT SELECT ON berth.deployments, berth.deliveries, berth.intents, berth.resources, berth.listener_slots TO berth_admin;
 GRANT SELECT, INSERT ON berth.audit_log TO berth_admin; -- append-only
+GRANT SELECT, INSERT, UPDATE ON berth.teardowns TO berth_admin;
+GRANT UPDATE, DELETE ON berth.listener_slots TO berth_admin;
+GRANT UPDATE, DELETE ON berth.resources TO berth_admin;
 
 GRANT SELECT ON berth.deliveries, berth.releases TO berth_hooks;
 
@@ -224,6 +268,8 @@ GRANT SELECT ON berth.apps, berth.listener_slots TO berth_worker;
 GRANT SELECT, UPDATE ON berth.releases TO berth_worker;
 GRANT SELECT, INSERT ON berth.release_events TO berth_worker;
 GRANT SELECT, INSERT, UPDATE ON berth.deployments, berth.intents, berth.resources TO berth_worker;
+GRANT DELETE ON berth.resources, berth.listener_slots TO berth_worker;
+GRANT SELECT, UPDATE ON berth.teardowns TO berth_worker;
 
 GRANT SELECT, UPDATE ON berth.apps TO berth_intake;
 GRANT SELECT, INSERT, UPDATE ON berth.releases TO berth_intake;
@@ -233,6 +279,11 @@ GRANT SELECT, INSERT, UPDATE ON berth.deliveries TO berth_intake;
 GRANT SELECT ON berth.apps TO berth_dispatch;
 GRANT SELECT, UPDATE ON berth.releases TO berth_dispatch;
 GRANT SELECT, INSERT, UPDATE ON berth.listener_slots TO berth_dispatch;
+GRANT SELECT, UPDATE ON berth.teardowns TO berth_dispatch;
+GRANT UPDATE (state, updated_at) ON berth.apps TO berth_dispatch;
+GRANT SELECT, DELETE ON berth.deployments TO berth_dispatch;
+GRANT INSERT ON berth.audit_log TO berth_dispatch;
+GRANT SELECT, INSERT, UPDATE ON berth.poll_leases TO berth_dispatch;
 GRANT USAGE ON SEQUENCE berth.lease_tokens TO berth_dispatch;
 
 -- A change of an app is told to the responders, which know the apps in memory.
@@ -303,7 +354,7 @@ DECLARE
     app     apps%ROWTYPE;
     mine    releases%ROWTYPE;
     other   releases%ROWTYPE;
-    by      int;
+    winner  int;
 BEGIN
     SELECT * INTO app FROM apps a WHERE a.app_name = p_app FOR NO KEY UPDATE;
     SELECT * INTO mine FROM releases r
@@ -325,22 +376,22 @@ BEGIN
             -- Not found: the head's own push is on its way, and will supersede this one.
             verdict := 'go_on'; RETURN NEXT; RETURN;
         END IF;
-        by := other.number;
-        reason := 'the branch ' || app.branch || ' is at ' || left(p_head, 7) || ', which v' || by || ' is of';
+        winner := other.number;
+        reason := 'the branch ' || app.branch || ' is at ' || left(p_head, 7) || ', which v' || winner || ' is of';
     END IF;
-    IF p_fresh AND (by IS NULL OR by < p_number) THEN
+    IF p_fresh AND (winner IS NULL OR winner < p_number) THEN
         verdict := 'wait'; RETURN NEXT; RETURN;
     END IF;
 
     -- The head's own release gave way to a push that came later but is older: the head gets a new one. Not when an operator took its place.
     IF other.state = 'superseded'
        AND NOT EXISTS (SELECT 1 FROM releases s WHERE s.app_name = p_app AND s.number = other.halt_by AND s.kind <> 'push') THEN
-        by := queue_release(p_app, 'push', other.commit_sha, other.commit_title, other.pushed_by, other.delivery_id, NULL,
+        winner := queue_release(p_app, 'push', other.commit_sha, other.commit_title, other.pushed_by, other.delivery_id, NULL,
                             'Queued again: ' || reason || ', and v' || p_number || ' came late.');
-        reason := reason || '; v' || by || ' deploys it';
+        reason := reason || '; v' || winner || ' deploys it';
     END IF;
     UPDATE releases r
-       SET state = 'superseded', finished_at = clock_timestamp(), halt = 'supersede', halt_by = by, halt_at = clock_timestamp(),
+       SET state = 'superseded', finished_at = clock_timestamp(), halt = 'supersede', halt_by = winner, halt_at = clock_timestamp(),
            lease_token = NULL, lease_until = NULL, leased_by = NULL
      WHERE r.app_name = p_app AND r.number = p_number;
     INSERT INTO release_events (app_name, release, step, kind, message)
@@ -383,7 +434,7 @@ BEGIN
     IF FOUND AND p_again THEN
         outcome := past.outcome; reason := past.reason; release := past.release; RETURN NEXT; RETURN;
     END IF;
-    IF FOUND AND past.outcome IN ('accepted', 'ignored', 'duplicate') THEN
+    IF FOUND AND past.outcome IN ('accepted', 'ignored', 'duplicate') AND past.received_at >= app.created_at THEN
         outcome := 'duplicate';
         reason := 'delivery ' || p_delivery || ' was taken in before: ' || past.outcome;
         release := past.release;
@@ -398,12 +449,13 @@ BEGIN
         outcome := 'paused'; reason := 'the app is ' || app.state;
     ELSE
         SELECT * INTO past FROM deliveries d
-         WHERE d.app_name = p_app AND d.body_sha256 = p_body_sha256 AND d.outcome = 'accepted' LIMIT 1;
+         WHERE d.app_name = p_app AND d.body_sha256 = p_body_sha256 AND d.outcome = 'accepted'
+           AND d.received_at >= app.created_at LIMIT 1; -- what came before it was destroyed and made again is another app's
         IF FOUND THEN
             outcome := 'duplicate'; reason := 'the same push as delivery ' || past.delivery_id; release := past.release;
         ELSE
             SELECT * INTO newest FROM releases r
-             WHERE r.app_name = p_app AND r.kind = 'push' ORDER BY r.number DESC LIMIT 1;
+             WHERE r.app_name = p_app AND r.kind = 'push' AND r.created_at >= app.created_at ORDER BY r.number DESC LIMIT 1;
             IF FOUND AND newest.commit_sha = p_commit AND newest.state NOT IN ('failed', 'superseded', 'cancelled') THEN
                 outcome := 'duplicate'; reason := 'v' || newest.number || ' is of this commit'; release := newest.number;
             ELSE
@@ -431,7 +483,7 @@ LANGUAGE sql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
     UPDATE releases r
        SET state = 'running', lease_token = nextval('lease_tokens'), leased_by = p_worker,
            lease_until = now() + p_lease_ms * interval '1 millisecond',
-           attempt = r.attempt + 1,
+           attempt = r.attempt + 1, claims = r.claims + 1, waits_for = NULL, poll_after = NULL,
            step_started_at = coalesce(r.step_started_at, now())
       FROM (SELECT d.app_name, d.number
               FROM releases d
@@ -465,6 +517,66 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
                               AND (o.state = 'running' OR o.number < d.number)))
 $$;
 
+-- What waits for AWS and is asked of it next, for the one poller of the installation: all that is due, and as many of those that come after as fill the last
+-- batch, since a call costs the same with one or all. Sooner again while young, later when old.
+CREATE FUNCTION berth.due_polls(p_holder text, p_kind text, p_batch int)
+RETURNS TABLE (app_name text, number int, build_id text, ecs_deployment_id text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+DECLARE
+    due bigint;
+BEGIN
+    SELECT count(*) INTO due FROM releases r
+     WHERE r.state IN ('queued', 'running') AND r.waits_for = p_kind AND r.poll_after <= now();
+    IF due = 0 THEN
+        RETURN;
+    END IF;
+    INSERT INTO poll_leases AS l (kind, holder, until) VALUES (p_kind, p_holder, now() + interval '15 seconds')
+    ON CONFLICT (kind) DO UPDATE SET holder = excluded.holder, until = excluded.until
+     WHERE l.holder = excluded.holder OR l.until < now();
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
+    UPDATE releases r
+       SET poll_after = now() + least(greatest((now() - r.step_started_at) / 8, interval '1 second'), interval '15 seconds')
+      FROM (SELECT w.app_name, w.number
+              FROM releases w
+             WHERE w.state IN ('queued', 'running') AND w.waits_for = p_kind
+             ORDER BY w.poll_after
+             LIMIT ceil(due::numeric / p_batch) * p_batch
+               FOR UPDATE SKIP LOCKED) taken
+     WHERE r.app_name = taken.app_name AND r.number = taken.number
+    RETURNING r.app_name, r.number, r.build_id, r.ecs_deployment_id;
+END
+$$;
+
+-- Milliseconds until something is to be asked of AWS (0: now); null when nothing waits for it.
+CREATE FUNCTION berth.next_poll_ms() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+    SELECT CASE WHEN count(*) > 0 THEN greatest(0, ceil(extract(epoch FROM min(r.poll_after) - now()) * 1000)) END::bigint
+      FROM releases r
+     WHERE r.state IN ('queued', 'running') AND r.waits_for IS NOT NULL
+$$;
+
+-- AWS has news of what these releases wait for: a worker looks at once. How many there were; who was claimed meanwhile looks anyway.
+CREATE FUNCTION berth.wake_releases(p_kind text, p_apps text[], p_numbers int[]) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+DECLARE
+    woken int;
+BEGIN
+    UPDATE releases r
+       SET run_after = now(), waits_for = NULL, poll_after = NULL
+      FROM unnest(p_apps, p_numbers) AS told (app_name, number)
+     WHERE r.app_name = told.app_name AND r.number = told.number
+       AND r.state IN ('queued', 'running') AND r.waits_for = p_kind;
+    GET DIAGNOSTICS woken = ROW_COUNT;
+    IF woken > 0 THEN
+        PERFORM pg_notify('berth_releases', '');
+    END IF;
+    RETURN woken;
+END
+$$;
+
 -- The app's slot on one of the listeners (in the order given), taken now if it has none: the lowest free priority of the first listener with
 -- fewer than p_room slots. No row: all are full.
 CREATE FUNCTION berth.take_listener_slot(p_app text, p_listeners text[], p_room int)
@@ -495,6 +607,57 @@ LANGUAGE sql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
      WHERE s.app_name = p_app AND s.listener_arn = p_listener AND s.priority = p_priority
 $$;
 
+-- Leases one teardown that is due. It begins when no release of the app is on its way any more.
+CREATE FUNCTION berth.claim_teardown(p_worker text, p_lease_ms int)
+RETURNS TABLE (app_name text, lease_token bigint)
+LANGUAGE sql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+    UPDATE teardowns t
+       SET lease_token = nextval('lease_tokens'), leased_by = p_worker,
+           lease_until = now() + p_lease_ms * interval '1 millisecond',
+           attempt = t.attempt + 1, step_started_at = coalesce(t.step_started_at, now())
+      FROM (SELECT d.app_name
+              FROM teardowns d
+             WHERE d.state = 'running' AND d.run_after <= now()
+               AND (d.lease_until IS NULL OR d.lease_until < now())
+               AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.app_name = d.app_name AND r.state IN ('queued', 'running'))
+             ORDER BY d.run_after
+             LIMIT 1
+             FOR UPDATE OF d SKIP LOCKED) due
+     WHERE t.app_name = due.app_name
+    RETURNING t.app_name, t.lease_token
+$$;
+
+-- Milliseconds until claim_teardown would find the next one (0: now); null when none waits, but for the end of its app's release.
+CREATE FUNCTION berth.teardown_due_ms() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+    SELECT CASE WHEN count(*) > 0 THEN
+               greatest(0, ceil(extract(epoch FROM min(greatest(d.run_after, d.lease_until)) - now()) * 1000))
+           END::bigint
+      FROM teardowns d
+     WHERE d.state = 'running'
+       AND NOT EXISTS (SELECT 1 FROM releases r WHERE r.app_name = d.app_name AND r.state IN ('queued', 'running'))
+$$;
+
+-- All of the app is confirmed gone from AWS: its name is free. No row: another worker holds the teardown.
+CREATE FUNCTION berth.finish_teardown(p_app text, p_token bigint) RETURNS TABLE (app_name text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = berth, pg_temp AS $$
+DECLARE
+    who text;
+BEGIN
+    UPDATE teardowns t
+       SET state = 'done', finished_at = now(), error = NULL, hint = NULL, lease_token = NULL, lease_until = NULL, leased_by = NULL
+     WHERE t.app_name = p_app AND t.lease_token = p_token AND t.state = 'running'
+    RETURNING t.app_name, t.started_by INTO app_name, who;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    DELETE FROM deployments d WHERE d.app_name = p_app;
+    UPDATE apps a SET state = 'deleted', updated_at = now() WHERE a.app_name = p_app AND a.state = 'deleting';
+    INSERT INTO audit_log (actor, action, app_name) VALUES (who, 'app.destroyed', p_app);
+    RETURN NEXT;
+END
+$$;
+
 -- Grants come before the functions change owner: afterwards they are no longer ours to grant.
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA berth FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION berth.app_directory() TO berth_hooks;
@@ -503,7 +666,10 @@ GRANT EXECUTE ON FUNCTION berth.intake(text, text, text, text, bytea, bytea, tex
 GRANT EXECUTE ON FUNCTION berth.queue_release(text, text, text, text, text, text, int, text) TO berth_intake, berth_admin;
 GRANT EXECUTE ON FUNCTION berth.follow_head(text, int, bigint, text, boolean) TO berth_worker;
 GRANT EXECUTE ON FUNCTION berth.claim(text, int), berth.next_due_ms(), berth.take_listener_slot(text, text[], int),
-    berth.mark_listener_slot_foreign(text, text, int) TO berth_worker;
+    berth.mark_listener_slot_foreign(text, text, int), berth.claim_teardown(text, int), berth.teardown_due_ms(),
+    berth.finish_teardown(text, bigint) TO berth_worker;
+
+GRANT EXECUTE ON FUNCTION berth.due_polls(text, text, int), berth.next_poll_ms(), berth.wake_releases(text, text[], int[]) TO berth_worker;
 
 -- ALTER … OWNER asks that the new owner may create in the schema; only for this moment.
 GRANT CREATE ON SCHEMA berth TO berth_intake, berth_dispatch;
@@ -514,4 +680,10 @@ ALTER FUNCTION berth.claim(text, int) OWNER TO berth_dispatch;
 ALTER FUNCTION berth.next_due_ms() OWNER TO berth_dispatch;
 ALTER FUNCTION berth.take_listener_slot(text, text[], int) OWNER TO berth_dispatch;
 ALTER FUNCTION berth.mark_listener_slot_foreign(text, text, int) OWNER TO berth_dispatch;
+ALTER FUNCTION berth.claim_teardown(text, int) OWNER TO berth_dispatch;
+ALTER FUNCTION berth.teardown_due_ms() OWNER TO berth_dispatch;
+ALTER FUNCTION berth.finish_teardown(text, bigint) OWNER TO berth_dispatch;
+ALTER FUNCTION berth.due_polls(text, text, int) OWNER TO berth_dispatch;
+ALTER FUNCTION berth.next_poll_ms() OWNER TO berth_dispatch;
+ALTER FUNCTION berth.wake_releases(text, text[], int[]) OWNER TO berth_dispatch;
 REVOKE CREATE ON SCHEMA berth FROM berth_intake, berth_dispatch;

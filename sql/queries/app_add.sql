@@ -1,5 +1,9 @@
--- maybe: app_name; no row: the name is taken
-INSERT INTO berth.apps (app_name, repository, branch, webhook_policy, health_check_path, port, cpu_units, memory_mib, tasks)
+-- maybe: app_name; no row: the name is taken. One that was destroyed is free again: its releases' numbers go on
+INSERT INTO berth.apps AS a (app_name, repository, branch, webhook_policy, health_check_path, port, cpu_units, memory_mib, tasks)
 VALUES ($1, $2, $3, $4, $5, $6::int, $7::int, $8::int, $9::int)
-ON CONFLICT (app_name) DO NOTHING
+ON CONFLICT (app_name) DO UPDATE
+   SET repository = excluded.repository, repository_id = NULL, branch = excluded.branch, webhook_policy = excluded.webhook_policy,
+       health_check_path = excluded.health_check_path, port = excluded.port, cpu_units = excluded.cpu_units,
+       memory_mib = excluded.memory_mib, tasks = excluded.tasks, state = 'active', created_at = now(), updated_at = now()
+ WHERE a.state = 'deleted'
 RETURNING app_name

@@ -15,3 +15,4 @@ SELECT count(*) AS all,
                                  WHEN r.state IN ('failed', 'queued') THEN r.state
                                  WHEN d.release IS NOT NULL THEN 'live'
                                  ELSE 'none' END AS condition) c
+ WHERE a.state <> 'deleted'

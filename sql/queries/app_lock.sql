@@ -1,5 +1,5 @@
 -- maybe: state, branch, live (number of the live release, 0: none); locks the app against any other new release until the transaction's end
-SELECT a.state, a.branch, a.tasks, coalesce((SELECT d.release FROM berth.deployments d WHERE d.app_name = a.app_name), 0) AS live
+SELECT a.state, a.branch, coalesce((SELECT d.release FROM berth.deployments d WHERE d.app_name = a.app_name), 0) AS live
   FROM berth.apps a
  WHERE a.app_name = $1
    FOR NO KEY UPDATE

@@ -1,4 +1,4 @@
--- many: $1 by name, or in the order of who needs an operator; $2 only this condition (null: all); $3 rank, $4 changed and $5 name of the last row shown (null: from the first); $6 how many
+-- many: $1 by name, or in the order of who needs an operator; $2 only this condition (null: all); $3 rank, $4 changed and $5 name of the last row shown (null: from the first); $6 how many; $7 those that were destroyed, too
 WITH page AS (
 SELECT a.app_name, a.repository, a.branch, a.state, c.condition, o.rank, t.changed,
        d.release AS live_release, d.commit_sha AS live_commit, d.host, d.live_since,
@@ -21,7 +21,8 @@ SELECT a.app_name, a.repository, a.branch, a.state, c.condition, o.rank, t.chang
                                  ELSE extract(epoch FROM greatest('1970-01-01Z'::timestamptz, least('9999-12-31Z'::timestamptz,
                                           coalesce(r.finished_at, r.created_at, a.created_at)))) * 1000000
                             END::bigint AS changed) t
- WHERE ($2::text IS NULL OR c.condition = $2)
+ WHERE ($7::bool OR a.state <> 'deleted')
+   AND ($2::text IS NULL OR c.condition = $2)
    AND ($5::text IS NULL OR (o.rank, -t.changed, a.app_name) > ($3::int, -$4::bigint, $5))
  ORDER BY o.rank, t.changed DESC, a.app_name
  LIMIT $6::int

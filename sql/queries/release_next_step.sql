@@ -5,7 +5,7 @@ WITH held AS (
      WHERE app_name = $1 AND number = $2::int AND lease_token = $3::bigint AND state = 'running'
        FOR UPDATE), moved AS (
     UPDATE berth.releases r
-       SET step = $4, attempt = 1, waits = 0, step_started_at = clock_timestamp(), error = NULL, hint = NULL,
+       SET step = $4, attempt = 1, claims = 1, waits = 0, step_started_at = clock_timestamp(), error = NULL, hint = NULL,
            lease_until = clock_timestamp() + $5::int * interval '1 millisecond'
       FROM held h
      WHERE r.app_name = h.app_name AND r.number = h.number AND h.halt IS NULL

@@ -63,8 +63,6 @@ class Overlay:
     def __call__(self, environ, start_response):
         body = spool(environ)
         identity = Identity(environ, _form(environ, body))
-        # The seam for faults: a later layer here can refuse, drop or delay by (service, operation, count),
-        # before the effect (now) or after it (once _answer has returned), and can answer a stale read.
         with self._world.lock:
             status, headers, chunks = self._answer(environ, identity, body)
         start_response(f"{status} {_reason(status)}", headers)

@@ -67,6 +67,11 @@ class Stale:
                 if self._hidden(call, "repository", name):
                     return "RepositoryNotFoundException", 400, (
                         f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'")
+        if operation == "ListTagsForResource" and call["service"] == "ecr":
+            name = params["resourceArn"].partition(":repository/")[2]
+            if self._hidden(call, "repository", name):
+                return "RepositoryNotFoundException", 400, (
+                    f"The repository with name '{name}' does not exist in the registry with id '{ACCOUNT}'")
         return self._missing_image(call) if operation == "DescribeImages" else None
 
     def _missing_image(self, call):

@@ -235,3 +235,26 @@ def test_operations_are_counted_by_signer(account, berth):
 
     assert [(each["service"], each["operation"], each["count"]) for each in asked] == [
         ("ecs", "ListClusters", 2), ("elbv2", "DescribeLoadBalancers", 1)]
+
+
+def test_a_completed_upload_may_answer_200_and_an_error(order, account, berth):
+    order({"kind": "error", "code": "InternalError", "status": 200, "operation": "CompleteMultipartUpload"})
+    upload = {"Bucket": BUCKET, "Key": account.name("upload")}
+    upload["UploadId"] = account.s3.create_multipart_upload(**upload)["UploadId"]
+    part = {"PartNumber": 1, "ETag": account.s3.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]}
+
+    assert refused(lambda: berth["s3"].complete_multipart_upload(**upload, MultipartUpload={"Parts": [part]}))[0] == "InternalError"
+    assert [each["key"] for each in account.stand_in.control("state")["uploads"]] == [upload["Key"]]
+
+
+def test_a_dropped_upload_leaves_the_object_or_not_as_ordered(order, account, berth):
+    kept, lost = f"tenants/{account.name()}", f"tenants/{account.name()}"
+    order({"kind": "drop-after", "operation": "PutObject", "match": kept},
+          {"kind": "drop-before", "operation": "PutObject", "match": lost})
+
+    for key in (kept, lost):
+        with pytest.raises(ConnectionClosedError):
+            berth["s3"].put_object(Bucket=BUCKET, Key=key, Body=b"x" * 100000)
+
+    keys = [each["key"] for each in account.stand_in.control("state")["objects"]]
+    assert (kept in keys, lost in keys) == (True, False)

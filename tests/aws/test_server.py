@@ -208,20 +208,17 @@ def test_a_state_shows_tasks_and_their_interfaces_while_they_live(account):
     assert "tasks" not in [service["app"] for service in gone["services"]]
 
 
-def test_a_reset_that_keeps_the_platform_takes_all_else_at_once(account):
+def test_a_reset_that_keeps_the_platform_takes_all_else(account):
     account.settled(tenant(account, "reset"))
     account.stand_in.control("faults", {"rules": [{"kind": "500", "count": 0}]})
 
-    began = time.monotonic()
     account.stand_in.control("reset", {"keep": "platform", "also": ["secrets"]})
-    took = time.monotonic() - began
 
     left = {kind: n for kind, n in account.stand_in.control("state")["counts"].items() if n}
     account.forget()
     assert set(left) == {"load_balancers", "secrets"}
     assert account.stand_in.make_platform() == {"region": account.stand_in.region, **account.platform}
     assert account.stand_in.control("faults")["rules"] == []
-    assert took < 1
     account.settled(tenant(account, "again"))
 
 

@@ -33,6 +33,7 @@ static const struct seed seeds[] = {
                    " VALUES ($1::text, 'task_role', 'x', 'arn:role', 'h')" },
     { "listener_slots", "INSERT INTO berth.listener_slots (listener_arn, priority, app_name)"
                         " VALUES ('arn:listener', 1 + length($1::text), $1)" },
+    { "teardowns", "INSERT INTO berth.teardowns (app_name, started_by) VALUES ($1::text, 'ann')" },
     { "audit_log", "INSERT INTO berth.audit_log (actor, action, app_name) VALUES ('ann', 'create', $1::text)" },
 };
 

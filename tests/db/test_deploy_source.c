@@ -69,7 +69,7 @@ static int set_up(void **state)
         "TRUNCATE berth.apps, berth.releases, berth.release_events, berth.deployments, berth.intents CASCADE;"
         "INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('shop', 'acme/shop', 'github');"
         "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, attempt, lease_token, lease_until,"
-        " step_started_at) VALUES ('shop', 1, 'push', 'running', '" SHA "', 1, 42, now() + interval '1 minute',"
+        " step_started_at) VALUES ('shop', 1, 'redeploy', 'running', '" SHA "', 1, 42, now() + interval '1 minute',"
         " now() - interval '1 minute')");
     memcpy(f->whole, zip_head, HEAD_LEN);
     memcpy(f->whole + HEAD_LEN, end_of_two, END_LEN);

@@ -470,7 +470,7 @@ static void no_move_is_made_under_an_old_token(void **state)
     struct db_pool *pool = harness_pool(database, HARNESS_WORKER, 1);
     struct db *db = NULL;
     struct err e = { 0 };
-    const struct release stale = { .app = "shop", .number = 1, .lease_token = 41 };
+    const struct release stale = { .app = "shop", .number = 1, .lease_token = 41, .state = RELEASE_RUNNING };
     (void)state;
     add_app("shop");
     add_release("shop", 1);
@@ -480,7 +480,7 @@ static void no_move_is_made_under_an_old_token(void **state)
     assert_int_equal(db_take(pool, &db, &e), 0);
 
     for (int kind = 0; kind < MOVE_KIND_COUNT; kind++) {
-        const struct move move = { .kind = (enum move_kind)kind, .next = STEP_LIVE, .lease_ms = 1000, .message = "m" };
+        const struct move move = { .kind = (enum move_kind)kind, .next = STEP_IDENTITY, .lease_ms = 1000, .message = "m" };
         bool held = true;
         assert_int_equal(move_release(db, &stale, &move, &held, &e), 0);
         assert_false(held);

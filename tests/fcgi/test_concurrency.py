@@ -8,6 +8,7 @@ import pytest
 
 from support.delivery import encode, push
 from support.hooks import SECRET
+from support.parts import BUILD
 
 
 def at_once(count, work):
@@ -55,13 +56,28 @@ def test_64_clients_at_once_are_all_served(hooks):
         assert hooks.releases(app) == list(range(1, 81))
 
 
-@pytest.mark.parametrize("count, mib", [(12, 6)])
-def test_large_deliveries_at_once_are_all_taken(hooks, app, count, mib):
-    bodies = [encode(push(padding="x" * (mib << 20))) for _ in range(count)]
+def test_large_deliveries_at_once_are_all_taken(hooks, app):
+    bodies = [encode(push(padding="x" * (6 << 20))) for _ in range(12)]
 
-    answers = at_once(count, lambda number: hooks.deliver(app, bodies[number]))
+    answers = at_once(12, lambda number: hooks.deliver(app, bodies[number]))
 
     assert {answer.status for answer in answers} == {202}
+
+
+@pytest.mark.skipif(b"__asan" in (BUILD / "berth-fcgi").read_bytes() or b"__tsan" in (BUILD / "berth-fcgi").read_bytes(),
+                    reason="a sanitizer's memory says nothing of ours")
+def test_large_deliveries_take_bounded_memory_and_give_it_back(own_hooks):
+    hooks = own_hooks()
+    app = hooks.make_app("shop")
+    commit = push()["commits"][0]
+    bodies = [encode(push(more=[commit] * 48000)) for _ in range(8)]
+    assert 20 << 20 < len(bodies[0]) < 25 << 20
+
+    answers = at_once(8, lambda number: hooks.deliver(app, bodies[number]))
+
+    assert {answer.status for answer in answers} <= {202, 503}  # 503: others were before it
+    assert hooks.responder.memory_kib("VmHWM") < 600 * 1024
+    assert hooks.responder.memory_kib("VmRSS") < 100 * 1024
 
 
 def test_forged_large_bodies_do_not_keep_small_genuine_pushes_out(hooks, app):

@@ -101,7 +101,7 @@ def test_a_push_whose_commit_was_not_confirmed_is_accepted_once(own_hooks):
 
 
 def test_without_secrets_manager_the_first_push_gets_503_and_is_not_stored(own_hooks):
-    hooks = own_hooks(settings={})
+    hooks = own_hooks()
     app = hooks.make_app("shop")
     hooks.stop_responder()
     hooks.start_responder(env={"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"})

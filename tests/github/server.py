@@ -96,15 +96,18 @@ class Handler(BaseHTTPRequestHandler):
             raise Stop(413, "Payload too large")
         return self.rfile.read(length)
 
-    def act_out_failure(self, route):
+    def act_out_failure(self, route, full_name=None):
         """Whatever a test ordered for this route: delay, drop, or an answer instead of the real one."""
         self.route = route
-        self.failure = order = self.state.take_failure(route)
+        self.failure = order = self.state.take_failure(route, full_name)
         time.sleep(order.get("delay_s", 0))
         if order.get("drop"):
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
             raise BrokenPipeError
+        if "rate_limit" in order:
+            self.send_json(*rate_limited(order))
+            return True
         if "status" in order:
             body = {"message": order.get("message", "Server Error"), "documentation_url": DOCS}
             self.send_json(order["status"], body, order.get("headers"))
@@ -137,6 +140,28 @@ class Handler(BaseHTTPRequestHandler):
         if not os.path.exists(os.path.join(path, "github.json")):
             raise Stop(404, "Not Found")
         return path, read_facts(path)
+
+
+def rate_limited(order):
+    """(status, body, headers) of GitHub's two refusals: the hourly limit is used up, or too much came at once."""
+    wait_s = int(order.get("retry_after_s", 60))
+    if order["rate_limit"] == "primary":
+        body = {"message": "API rate limit exceeded for user ID 1. If you reach out to GitHub Support for help, please include the "
+                           "request ID.", "documentation_url": f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api"}
+        headers = {"x-ratelimit-remaining": "0", "x-ratelimit-used": str(RATE_LIMIT),
+                   "x-ratelimit-reset": str(int(time.time()) + wait_s)}
+    else:
+        body = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+                "documentation_url": f"{DOCS}/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits"}
+        headers = {"Retry-After": str(wait_s)}
+    status = int(order.get("status", 403))
+    return status, {**body, "status": str(status)}, {**headers, **order.get("headers", {})}
+
+
+def move_branch(path, branch, head):
+    """As a push of somebody else would, without its event. head None: deleted."""
+    ref = f"refs/heads/{branch}"
+    git(path, *(["update-ref", "-d", ref] if head is None else ["update-ref", ref, head]))
 
 
 def resolve(path, ref):
@@ -175,7 +200,8 @@ class Api(Handler):
         for pattern, method, name, answer in ROUTES:
             found = re.fullmatch(pattern, path)
             if found and (method == self.command or (method, self.command) == ("GET", "HEAD")):
-                if self.act_out_failure(name):
+                about = found.groupdict()
+                if self.act_out_failure(name, f"{about.get('owner')}/{about.get('name')}"):
                     return None
                 self.authorize()
                 return answer(self, body, **{key: unquote(value) for key, value in found.groupdict().items()})
@@ -212,6 +238,9 @@ class Api(Handler):
 
     def branch(self, body, owner, name, branch):
         path, facts = self.visible(owner, name)
+        move = self.state.take_move(facts["full_name"], branch)
+        if move:
+            move_branch(path, branch, move["head"])
         sha = resolve(path, f"refs/heads/{branch}")
         if not sha:
             raise Stop(404, "Branch not found", f"{DOCS}/branches/branches#get-a-branch")
@@ -291,14 +320,30 @@ class Api(Handler):
             known = {route[2] for route in ROUTES} | {"archive", "*"}
             if order.get("match") not in known:
                 raise Stop(400, f"match must be one of {', '.join(sorted(known))}")
+            if order.get("rate_limit", "primary") not in ("primary", "secondary"):
+                raise Stop(400, "rate_limit must be primary or secondary")
             self.state.order_failure(order)
             return self.send_json(200, {})
+        if (self.command, name) == ("GET", "failures"):
+            return self.send_json(200, {"failures": self.state.failures()})
+        if (self.command, name) == ("DELETE", "failures"):
+            self.state.clear_failures()
+            return self.send_json(200, {})
+        if (self.command, name) == ("POST", "branch"):
+            return self.order_move(order)
         if (self.command, name) == ("POST", "archive"):
             if order.get("kind") not in ("bytes", "files", "empty", "git"):
                 raise Stop(400, "kind must be bytes (size), files (count), empty or git")
             self.state.order_archive(order["repository"], None if order["kind"] == "git" else order)
             return self.send_json(200, {})
         raise Stop(404, f"no such control: {self.command} {name}")
+
+    def order_move(self, order):
+        path, _ = self.repository(*order["repository"].split("/", 1))
+        if order["head"] is not None and not resolve(path, order["head"]):
+            raise Stop(400, f"{order['repository']} has no commit {order['head']}")
+        self.state.order_move({**order, "head": order["head"] and resolve(path, order["head"])})
+        return self.send_json(200, {})
 
 
 def read_status(body, docs):

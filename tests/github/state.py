@@ -20,7 +20,7 @@ class State:
 
     def reset(self):
         with self._lock:
-            self._entries, self._failures, self._statuses, self._archives = [], [], {}, {}
+            self._entries, self._failures, self._statuses, self._archives, self._moves = [], [], {}, {}, []
             self._used, self._window = 0, int(time.time()) + 3600
 
     def journal(self, **entry):
@@ -33,21 +33,48 @@ class State:
             return [dict(entry) for entry in self._entries if entry["seq"] > after]
 
     def order_failure(self, order):
-        """{"match": route name, "times": n, "after": n, and what to do: status, headers, message, delay_s, drop,
-        truncate_after_bytes}."""
+        """{"match": route name, "repository": owner/name, "times": n, "after": n, and what to do: status, headers, message,
+        rate_limit, delay_s, drop, truncate_after_bytes}."""
         with self._lock:
-            self._failures.append({"times": 1, "after": 0, **order})
+            self._failures.append({"times": 1, "after": 0, "fired": 0, **order})
 
-    def take_failure(self, route):
+    def failures(self):
+        with self._lock:
+            return [dict(order) for order in self._failures]
+
+    def clear_failures(self):
+        with self._lock:
+            self._failures, self._moves = [], []
+
+    def order_move(self, order):
+        """{"repository", "branch", "head": sha or None, "after": n}."""
+        with self._lock:
+            self._moves.append({"after": 0, **order})
+
+    def take_move(self, full_name, branch):
+        """The move of this branch that is due now, once; None when there is none."""
+        with self._lock:
+            for order in self._moves:
+                if (order["repository"], order["branch"]) != (full_name, branch):
+                    continue
+                if order["after"] > 0:
+                    order["after"] -= 1
+                    return None
+                self._moves.remove(order)
+                return order
+        return None
+
+    def take_failure(self, route, full_name=None):
         """The ordered failure that is due for this route, counted down; {} when there is none."""
         with self._lock:
             for order in self._failures:
-                if order["match"] not in (route, "*") or order["times"] <= 0:
+                if order["match"] not in (route, "*") or order["times"] <= 0 or order.get("repository") not in (None, full_name):
                     continue
                 if order["after"] > 0:
                     order["after"] -= 1
                     continue
                 order["times"] -= 1
+                order["fired"] += 1
                 return order
         return {}
 

@@ -619,3 +619,58 @@ def test_ordered_failures_answer_delay_and_drop(pushed):
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
         pushed.get("/repos/acme/shop")
     assert pushed.get("/repos/acme/shop")[0] == 200
+
+
+@pytest.mark.parametrize("kind, status, header", [("primary", 403, "x-ratelimit-reset"), ("secondary", 429, "Retry-After")])
+def test_a_rate_limit_refuses_the_branch_as_github_does_and_says_when(pushed, kind, status, header):
+    pushed.control("failures", match="branch", rate_limit=kind, status=status, retry_after_s=30, repository="acme/shop")
+
+    refused, body = pushed.call("GET", "/repos/acme/shop/branches/main")
+    again = pushed.get("/repos/acme/shop/branches/main")[0]
+
+    assert (refused.status, again) == (status, 200)
+    assert b"rate limit" in body
+    assert 0 < int(refused.headers[header]) - (time.time() if kind == "primary" else 0) <= 31
+    assert (refused.headers["x-ratelimit-remaining"] == "0") == (kind == "primary")
+
+
+def test_a_failure_of_one_repository_leaves_the_others_alone_and_is_counted(pushed):
+    pushed.control("failures", match="branch", status=502, repository="acme/other", times=3)
+
+    mine = pushed.get("/repos/acme/shop/branches/main")[0]
+    theirs = pushed.get("/repos/acme/other/branches/main")[0]
+
+    failures = pushed.get("/_control/failures")[1]["failures"]
+    pushed.call("DELETE", "/_control/failures")
+    assert (mine, theirs, [each["fired"] for each in failures]) == (200, 502, [1])
+    assert pushed.get("/_control/failures")[1]["failures"] == []
+
+
+def test_a_branch_moves_between_two_looks(pushed):
+    first = pushed.head
+    second = pushed.commit("later")
+    pushed.git("push", "-q", "origin", "HEAD:refs/heads/elsewhere")
+    pushed.control("branch", repository="acme/shop", branch="main", head=second, after=1)
+
+    looks = [pushed.get("/repos/acme/shop/branches/main")[1]["commit"]["sha"] for _ in range(3)]
+
+    assert looks == [first, second, second]
+
+
+def test_a_branch_is_forced_back_or_gone_when_looked_at(pushed):
+    older = pushed.head
+    pushed.commit("newer")
+    pushed.git("push", "-q", "origin", "main")
+    pushed.control("branch", repository="acme/shop", branch="main", head=older)
+
+    back = pushed.get("/repos/acme/shop/branches/main")[1]["commit"]["sha"]
+    pushed.control("branch", repository="acme/shop", branch="main", head=None)
+
+    assert back == older
+    assert pushed.get("/repos/acme/shop/branches/main")[0] == 404
+
+
+def test_a_branch_moves_only_to_a_commit_that_is_there(pushed):
+    wanted = {"repository": "acme/shop", "branch": "main", "head": "f" * 40}
+
+    assert pushed.call("POST", "/_control/branch", wanted)[0].status == 400

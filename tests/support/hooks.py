@@ -1,5 +1,6 @@
 """The intake of deliveries as a whole: Postgres, the AWS stand-in, berth-fcgi --hooks and lighttpd."""
 
+import contextlib
 import os
 import shutil
 import time
@@ -14,16 +15,20 @@ SECRET = "5f3c0b1d9a7e42868f0c1d2e3b4a59687766554433221100ffeeddccbbaa9988"
 class Hooks:
     def __init__(self, responder=True, settings=None):
         self.folder = make_folder()
+        self.responder = self.lighttpd = self.postgres = self.stand_in = None
+        try:
+            self._start(responder, settings or {})
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, responder, settings):
         self.stand_in = StandIn()
         self.postgres = Postgres(self.folder / "pg")
         self.postgres.migrate()
         self.secrets = self.stand_in.client("secretsmanager")
-        self.env = {
-            **os.environ, **self.postgres.env, **self.stand_in.environment(), "BERTH_CONFIG": "", "BERTH_HOOKS_THREADS": "64",
-            **(settings or {}),
-        }
-        self.env.pop("BERTH_CONFIG")
-        self.responder = None
+        self.env = {**os.environ, **self.postgres.env, **self.stand_in.environment(), "BERTH_HOOKS_THREADS": "64", **settings}
+        self.env.pop("BERTH_CONFIG", None)
         if responder:
             self.start_responder()
         self.lighttpd = Lighttpd(self.folder, self.folder)
@@ -42,16 +47,19 @@ class Hooks:
         return code
 
     def end(self):
-        try:
+        """Ends every part that was started, whatever one of them has to say; then says it."""
+        violations = self.stand_in.control("violations")["violations"] if self.stand_in else []
+        with contextlib.ExitStack() as parts:
+            parts.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            if self.postgres:
+                parts.callback(self.postgres.remove)
+            if self.stand_in:
+                parts.callback(self.stand_in.stop)
+            if self.lighttpd:
+                parts.callback(self.lighttpd.end)
             if self.responder:
-                self.responder.end()
-            self.lighttpd.end()
-            self.violations = self.stand_in.control("violations")["violations"]
-        finally:
-            self.stand_in.stop()
-            self.postgres.remove()
-            shutil.rmtree(self.folder, ignore_errors=True)
-        assert not self.violations, self.violations
+                parts.callback(self.responder.end)
+        assert not violations, violations
 
     def poster(self, timeout=30):
         return Poster(self.port, timeout)

@@ -64,10 +64,16 @@ class Process:
         return self.popen.poll() is None
 
     def wait_for(self, question, what):
+        """A process that does not get there is ended: its constructor's caller has no handle to it yet."""
         def look():
             assert self.is_running(), f"{what}: the process ended with {self.popen.returncode}\n{self.log()}"
             return question()
-        return wait_until(look, START_LIMIT_S, what)
+        try:
+            return wait_until(look, START_LIMIT_S, what)
+        except BaseException:
+            self.popen.kill()
+            self.popen.wait(5)
+            raise
 
     def end(self, number=signal.SIGTERM, limit_s=10):
         """Returns the exit code."""
@@ -195,11 +201,11 @@ class Responder(Process):
         super().__init__(command, pathlib.Path(folder) / f"{name}.log", {"TSAN_OPTIONS": "atexit_sleep_ms=0", **env}, **popen)
         self.wait_for(lambda: is_answered(self.socket), f"{name} at its socket")
 
-    def memory_kib(self):
+    def memory_kib(self, name="VmRSS"):
         for line in pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(f"{name}:"):
                 return int(line.split()[1])
-        raise AssertionError("no VmRSS")
+        raise AssertionError(f"no {name}")
 
 
 class Lighttpd(Process):

@@ -147,7 +147,7 @@ static void a_file_s_values_and_their_lines_are_known(void **state)
     assert_int_equal(code, 0);
     assert_string_equal(got.path, path);
     assert_int_equal(got.settings.worker_threads, 7);
-    assert_int_equal(got.settings.worker_lease_s, 150);
+    assert_int_equal(got.settings.worker_lease_s, 30);
     assert_string_equal(got.settings.domain, "apps.example.com");
 }
 

@@ -266,11 +266,11 @@ static void a_branch_s_head_that_can_t_be_read_is_refused(void **state)
     AUTO_ARENA struct arena *mem = arena_new();
 
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        const char *sha = NULL;
+        struct github_commit commit = { 0 };
         fake_expect(f->fake, "GET", NULL, NULL);
         fake_reply(f->fake, 200, NULL, bad[i]);
-        assert_int_equal(github_branch_head(&f->gh, "acme/shop", "main", mem, &sha, &f->e), ERR_INVALID);
-        assert_null(sha);
+        assert_int_equal(github_branch_head(&f->gh, "acme/shop", "main", mem, &commit, &f->e), ERR_INVALID);
+        assert_null(commit.sha);
     }
 }
 
@@ -278,13 +278,59 @@ static void a_branch_s_head_is_its_commit(void **state)
 {
     struct fixture *f = *state;
     AUTO_ARENA struct arena *mem = arena_new();
-    const char *sha = NULL;
+    struct github_commit commit = { 0 };
     fake_expect(f->fake, "GET", API "/repos/acme/shop/branches/release/1%20x", NULL);
-    fake_reply(f->fake, 200, NULL, "{\"name\":\"release/1 x\",\"commit\":{\"sha\":\"" SHA "\"}}");
+    fake_reply(f->fake, 200, NULL,
+               "{\"name\":\"release/1 x\",\"commit\":{\"sha\":\"" SHA
+               "\",\"commit\":{\"message\":\"Open\\n\\nAll day.\"}}}");
 
-    assert_int_equal(github_branch_head(&f->gh, "acme/shop", "release/1 x", mem, &sha, &f->e), 0);
+    assert_int_equal(github_branch_head(&f->gh, "acme/shop", "release/1 x", mem, &commit, &f->e), 0);
 
-    assert_string_equal(sha, SHA);
+    assert_string_equal(commit.sha, SHA);
+    assert_string_equal(commit.title, "Open");
+    fake_done(f->fake);
+}
+
+static void a_branch_that_is_gone_is_told_from_a_repository_that_is(void **state)
+{
+    struct fixture *f = *state;
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct github_commit commit = { 0 };
+    fake_expect(f->fake, "GET", API "/repos/acme/shop/branches/main", NULL);
+    fake_reply(f->fake, 404, NULL, "{\"message\":\"Branch not found\"}");
+    fake_expect(f->fake, "GET", API "/repos/acme/shop", NULL);
+    fake_reply(f->fake, 200, NULL, "{\"id\":1}");
+
+    assert_int_equal(github_branch_head(&f->gh, "acme/shop", "main", mem, &commit, &f->e), ERR_NOT_FOUND);
+    assert_true(err_is(&f->e, GITHUB_NO_BRANCH));
+
+    fake_expect(f->fake, "GET", API "/repos/acme/shop/branches/main", NULL);
+    fake_reply(f->fake, 404, NULL, "{\"message\":\"Not Found\"}");
+    fake_expect(f->fake, "GET", API "/repos/acme/shop", NULL);
+    fake_reply(f->fake, 404, NULL, "{\"message\":\"Not Found\"}");
+    assert_int_equal(github_branch_head(&f->gh, "acme/shop", "main", mem, &commit, &f->e), ERR_NOT_FOUND);
+    assert_false(err_is(&f->e, GITHUB_NO_BRANCH));
+
+    fake_expect(f->fake, "GET", API "/repos/acme/shop/branches/main", NULL);
+    fake_reply(f->fake, 404, NULL, "{\"message\":\"Not Found\"}");
+    fake_expect(f->fake, "GET", API "/repos/acme/shop", NULL);
+    fake_reply(f->fake, 502, NULL, "");
+    assert_int_equal(github_branch_head(&f->gh, "acme/shop", "main", mem, &commit, &f->e), ERR_TRANSIENT);
+    fake_done(f->fake);
+}
+
+static void a_commit_is_found_by_its_beginning(void **state)
+{
+    struct fixture *f = *state;
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct github_commit commit = { 0 };
+    fake_expect(f->fake, "GET", API "/repos/acme/shop/commits/1a2b3c4", NULL);
+    fake_reply(f->fake, 200, NULL, "{\"sha\":\"" SHA "\",\"commit\":{\"message\":\"Open\"}}");
+
+    assert_int_equal(github_commit_find(&f->gh, "acme/shop", "1a2b3c4", mem, &commit, &f->e), 0);
+
+    assert_string_equal(commit.sha, SHA);
+    assert_string_equal(commit.title, "Open");
     fake_done(f->fake);
 }
 
@@ -324,6 +370,8 @@ int main(void)
         TEST(an_archive_is_handed_on_whole),
         TEST(a_branch_s_head_that_can_t_be_read_is_refused),
         TEST(a_branch_s_head_is_its_commit),
+        TEST(a_branch_that_is_gone_is_told_from_a_repository_that_is),
+        TEST(a_commit_is_found_by_its_beginning),
         TEST(a_status_s_description_is_cut_where_github_would_refuse_it),
     };
 

@@ -1,0 +1,281 @@
+#include "core/deploy/operation.h"
+
+#include <string.h>
+
+#include "core/base/json.h"
+#include "core/tenant/app.h"
+
+/* One operation's transaction. */
+struct operation {
+    struct db *db;
+    struct arena *mem;
+    const char *app, *actor;
+    int live; /* 0: none */
+};
+
+/* Locks the app: from here until the end nothing else makes a release of it. */
+static int begin(struct operation *op, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_begin(op->db, op->app, e) || db_query(op->db, op->app, QUERY_APP_LOCK, &rows, e, db_text(op->app)))
+        return e->code;
+    if (db_count(rows) == 0) {
+        struct app unknown;
+        return app_get(op->db, op->app, op->mem, &unknown, e); /* says it */
+    }
+    op->live = (int)db_get_int(rows, 0, "live");
+    if (strcmp(db_get(rows, 0, "state"), "deleting") != 0)
+        return 0;
+    err_set(e, ERR_CONFLICT, "%s is being deleted", op->app);
+    return err_hint(e, "Nothing of it is deployed any more; `berth destroy %s` goes on with deleting it.", op->app);
+}
+
+static int audit(struct operation *op, const char *action, json_object *after, struct err *e)
+{
+    AUTO_JSON json_object *then = after;
+    AUTO_JSON json_object *before =
+        op->live ? json_build("{s:i}", "live", op->live) : json_build("{s:o}", "live", NULL);
+
+    return db_query(op->db, op->app, QUERY_AUDIT_ADD, NULL, e, db_text(op->actor), db_text(action), db_text(op->app),
+                    db_text(json_to_text(before, op->mem)), db_text(json_to_text(then, op->mem)));
+}
+
+static int finish(struct operation *op, struct err *e)
+{
+    if (db_run(op->db, op->app, QUERY_NOTIFY_RELEASES, NULL, 0, NULL, e))
+        return e->code;
+    return db_commit(op->db, e);
+}
+
+/* rollback_to: 0 for none. */
+static int queue(struct operation *op, const char *kind, const struct github_commit *commit, int rollback_to,
+                 const char *told, int *made, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(op->db, op->app, QUERY_RELEASE_QUEUE, &rows, e, db_text(op->app), db_text(kind), db_text(commit->sha),
+                 db_text(commit->title), db_text(op->actor), rollback_to ? db_int(rollback_to) : db_null(),
+                 db_text(told)))
+        return e->code;
+    *made = (int)db_get_int(rows, 0, "number");
+    return 0;
+}
+
+/* Rollback */
+
+static int check_under_way(struct operation *op, int to, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(op->db, op->app, QUERY_RELEASE_UNDER_WAY, &rows, e, db_text(op->app)))
+        return e->code;
+    for (size_t i = 0; i < db_count(rows); i++) {
+        int number = (int)db_get_int(rows, i, "number"), back_to = (int)db_get_int(rows, i, "rollback_to");
+        const char *step = db_get(rows, i, "step");
+        if (db_get(rows, i, "halt"))
+            continue;
+        if (to && back_to == to) {
+            err_set(e, ERR_CONFLICT, "v%d is rolling %s back to v%d already", number, op->app, to);
+            return err_hint(e, "`berth status %s v%d --wait` follows it.", op->app, number);
+        }
+        if (!to && (strcmp(step, "rollout") == 0 || strcmp(step, "live") == 0)) {
+            err_set(e, ERR_CONFLICT, "v%d of %s is being rolled out, so it isn't said which release was the one before",
+                    number, op->app);
+            return err_hint(e, "`berth cancel %s` puts v%d back; `berth rollback %s vN` goes to that release.", op->app,
+                            op->live, op->app);
+        }
+    }
+    return 0;
+}
+
+static int find_before(struct operation *op, int *to, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (op->live == 0) {
+        err_set(e, ERR_INVALID, "%s can't be rolled back: nothing of it has been live yet", op->app);
+        return err_hint(e, "`berth releases %s` shows what there is; `berth deploy %s` deploys its branch.", op->app,
+                        op->app);
+    }
+    if (check_under_way(op, 0, e) || db_query(op->db, op->app, QUERY_RELEASE_LIVE_BEFORE, &rows, e, db_text(op->app)))
+        return e->code;
+    if (db_count(rows) == 0) {
+        err_set(e, ERR_INVALID, "%s can't be rolled back: no release was live before v%d", op->app, op->live);
+        return err_hint(e, "`berth deploy %s --commit SHA` deploys an older commit.", op->app);
+    }
+    *to = (int)db_get_int(rows, 0, "number");
+    return 0;
+}
+
+/* Whether what is live is that release, or one that runs it again. */
+static int check_not_live(struct operation *op, int to, struct err *e)
+{
+    struct release live = { 0 };
+
+    if (op->live == 0 || release_get(op->db, op->app, op->live, op->mem, &live, e))
+        return e->code;
+    if (to == op->live)
+        err_set(e, ERR_CONFLICT, "v%d is what is live of %s", to, op->app);
+    else if (live.rollback_to == to)
+        err_set(e, ERR_CONFLICT, "v%d is what is live of %s: v%d was a rollback to it", to, op->app, op->live);
+    else
+        return 0;
+    return err_hint(e,
+                    "Nothing was changed. `berth releases %s` lists the others; `berth deploy %s --commit %.7s` builds "
+                    "this one anew.",
+                    op->app, op->app, live.commit_sha);
+}
+
+static int find_target(struct operation *op, int *to, struct release *out, struct err *e)
+{
+    if ((*to == 0 && find_before(op, to, e)) || release_get(op->db, op->app, *to, op->mem, out, e) ||
+        check_not_live(op, *to, e) || check_under_way(op, *to, e))
+        return e->code;
+    if (out->state == RELEASE_LIVE && out->image_digest)
+        return 0;
+    err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: it never went live (it is %s)", op->app, *to,
+            release_state_name(out->state));
+    return err_hint(e, "`berth releases %s` shows which did; `berth deploy %s --commit %.7s` builds its commit anew.",
+                    op->app, op->app, out->commit_sha);
+}
+
+static int roll_back(struct operation *op, int *to, int *made, struct err *e)
+{
+    struct release target = { 0 };
+    struct github_commit commit;
+
+    if (begin(op, e) || find_target(op, to, &target, e))
+        return e->code;
+    commit = (struct github_commit){ .sha = target.commit_sha, .title = target.commit_title };
+    if (queue(op, "rollback", &commit, *to, arena_printf(op->mem, "Queued by %s as a rollback to v%d.", op->actor, *to),
+              made, e) ||
+        audit(op, "app.rollback", json_build("{s:i, s:i}", "release", *made, "rollback_to", *to), e))
+        return e->code;
+    return finish(op, e);
+}
+
+int operation_rollback(struct db_pool *admin, const char *app, const char *actor, int *to, int *made, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_DB struct db *db = NULL;
+    struct operation op = { .mem = mem, .app = app, .actor = actor };
+    int target = *to, number = 0;
+
+    if (db_take(admin, &db, e))
+        return e->code;
+    op.db = db;
+    if (roll_back(&op, &target, &number, e)) {
+        db_rollback(db);
+        return e->code;
+    }
+    *to = target;
+    *made = number;
+    return 0;
+}
+
+/* Deploy */
+
+static int deploy(struct operation *op, const struct github_commit *commit, int *made, struct err *e)
+{
+    if (begin(op, e) ||
+        queue(op, "redeploy", commit, 0, arena_printf(op->mem, "Queued by %s at %.7s.", op->actor, commit->sha), made,
+              e) ||
+        audit(op, "app.deploy", json_build("{s:i, s:s}", "release", *made, "commit", commit->sha), e))
+        return e->code;
+    return finish(op, e);
+}
+
+int operation_deploy(struct db_pool *admin, const char *app, const char *actor, const struct github_commit *commit,
+                     int *made, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_DB struct db *db = NULL;
+    struct operation op = { .mem = mem, .app = app, .actor = actor };
+    int number = 0;
+
+    if (db_take(admin, &db, e))
+        return e->code;
+    op.db = db;
+    if (deploy(&op, commit, &number, e)) {
+        db_rollback(db);
+        return e->code;
+    }
+    *made = number;
+    return 0;
+}
+
+/* Cancel */
+
+/* After a cancel that has already come to its end, that end is the answer. */
+static int cancelled_before(struct operation *op, struct arena *mem, struct cancelled *out, struct err *e)
+{
+    struct release *newest = NULL;
+    size_t count = 0;
+
+    if (release_list(op->db, op->app, 1, op->mem, &newest, &count, e))
+        return e->code;
+    if (count > 0 && newest->state == RELEASE_CANCELLED) {
+        out->numbers = arena_array(mem, 1, sizeof *out->numbers);
+        out->numbers[0] = newest->number;
+        out->count = 1;
+        return 0;
+    }
+    if (count == 0)
+        err_set(e, ERR_CONFLICT, "%s has nothing to cancel: it has no release yet", op->app);
+    else
+        err_set(e, ERR_CONFLICT, "%s has nothing to cancel: v%d, its newest, %s", op->app, newest->number,
+                newest->state == RELEASE_LIVE ? "went live already" : release_state_name(newest->state));
+    return op->live
+               ? err_hint(e, "v%d is live. `berth rollback %s` goes back to the release before it.", op->live, op->app)
+               : e->code;
+}
+
+static json_object *numbers_json(const struct cancelled *cancelled)
+{
+    json_object *all = json_new_array();
+
+    for (size_t i = 0; i < cancelled->count; i++)
+        json_append(all, json_number(cancelled->numbers[i]));
+    return all;
+}
+
+static int cancel(struct operation *op, struct arena *mem, struct cancelled *out, struct err *e)
+{
+    AUTO_ROWS struct db_rows *queued = NULL, *running = NULL;
+
+    if (begin(op, e) ||
+        db_query(op->db, op->app, QUERY_RELEASE_CANCEL_QUEUED, &queued, e, db_text(op->app), db_text(op->actor)) ||
+        /* The queued ones first: one that a worker takes up in between is running now. */
+        db_query(op->db, op->app, QUERY_RELEASE_CANCEL_RUNNING, &running, e, db_text(op->app), db_text(op->actor)))
+        return e->code;
+    out->live = op->live;
+    if (db_count(queued) + db_count(running) == 0)
+        return cancelled_before(op, mem, out, e) ? e->code : db_commit(op->db, e);
+    out->numbers = arena_array(mem, db_count(queued) + 1, sizeof *out->numbers);
+    if (db_count(running) > 0)
+        out->numbers[out->count++] = out->running = (int)db_get_int(running, 0, "number");
+    for (size_t i = 0; i < db_count(queued); i++)
+        out->numbers[out->count++] = (int)db_get_int(queued, i, "number");
+    if (audit(op, "app.cancel", json_build("{s:o}", "releases", numbers_json(out)), e))
+        return e->code;
+    return finish(op, e);
+}
+
+int operation_cancel(struct db_pool *admin, const char *app, const char *actor, struct arena *mem,
+                     struct cancelled *out, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+    struct operation op = { .mem = mem, .app = app, .actor = actor };
+    struct cancelled done = { 0 };
+
+    if (db_take(admin, &db, e))
+        return e->code;
+    op.db = db;
+    if (cancel(&op, mem, &done, e)) {
+        db_rollback(db);
+        return e->code;
+    }
+    *out = done;
+    return 0;
+}

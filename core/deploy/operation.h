@@ -1,0 +1,37 @@
+/*
+ * operation - what an operator has berth do with an app's releases: the one place for the command, the page and later an API.
+ *
+ * Each is one transaction as the admin login with its audit row, and wakes the workers. Errors: ERR_NOT_FOUND no such app or release; ERR_INVALID a release that can't
+ * be gone back to; ERR_CONFLICT it is so already, or the app is being deleted; each with what to do.
+ * A new release takes the place of every one that was accepted before it and has not come to its rollout; one in its rollout finishes first.
+ */
+#ifndef BERTH_DEPLOY_OPERATION_H
+#define BERTH_DEPLOY_OPERATION_H
+
+#include "core/deploy/release.h"
+#include "core/github/rest.h"
+
+/*
+ * A new release with an old one's image and configuration: nothing is fetched or built. *to: the release to go back to; 0: the one that was live before the
+ * one that is, and *to says which. *made: the new release's number.
+ */
+int operation_rollback(struct db_pool *admin, const char *app, const char *actor, int *to, int *made, struct err *e);
+
+/* A new release of that commit (40 hex digits), built anew. */
+int operation_deploy(struct db_pool *admin, const char *app, const char *actor, const struct github_commit *commit,
+                     int *made, struct err *e);
+
+/*
+ * Ends all that is under way: what is queued at once, what runs at its worker's next turn (watch it end: it may still go live or fail first). Safe to repeat. live: the
+ * release that stays, 0: none. ERR_CONFLICT: there is nothing to cancel, and nothing was cancelled before.
+ */
+struct cancelled {
+    int *numbers; /* all of them, oldest first */
+    size_t count;
+    int running; /* the one of them that its worker has still to end; 0: none */
+    int live;
+};
+int operation_cancel(struct db_pool *admin, const char *app, const char *actor, struct arena *mem,
+                     struct cancelled *out, struct err *e);
+
+#endif
