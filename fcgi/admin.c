@@ -60,8 +60,8 @@ static int render(struct admin *admin, enum admin_page page, json_object *model,
 static void refuse(void *context, struct request *request, struct response *response, int status, const char *message)
 {
     struct err e = { 0 };
-    AUTO_JSON json_object *model = json_build("{s:i, s:s, s:s}", "status", status, "title", response_reason(status),
-                                              "message", message);
+    AUTO_JSON json_object *model =
+        json_build("{s:i, s:s, s:s}", "status", status, "title", response_reason(status), "message", message);
 
     response->status = status;
     if (render(context, PAGE_MESSAGE, model, request, response, &e))
@@ -154,10 +154,14 @@ static bool valid_cursor(const char *text)
 }
 
 const struct route admin_routes[] = {
-    { "GET", "/", handle_overview,
+    { "GET",
+      "/",
+      handle_overview,
       { { "after", FIELD_IN_QUERY, valid_cursor }, { "only", FIELD_IN_QUERY, valid_condition } } },
     { "GET", "/apps/{app}", handle_app, { { "app", FIELD_IN_PATH, valid_app } } },
-    { "GET", "/apps/{app}/releases/{release}", handle_release,
+    { "GET",
+      "/apps/{app}/releases/{release}",
+      handle_release,
       { { "app", FIELD_IN_PATH, valid_app }, { "release", FIELD_IN_PATH, valid_release } } },
 };
 const size_t admin_route_count = sizeof admin_routes / sizeof *admin_routes;
@@ -185,7 +189,8 @@ static int load_views(struct admin *admin, struct err *e)
 
 int admin_open(const struct settings *settings, struct application *out, struct err *e)
 {
-    struct db_pool_options options = { .conninfo = settings->database_admin, .name = "admin",
+    struct db_pool_options options = { .conninfo = settings->database_admin,
+                                       .name = "admin",
                                        .size = (int)settings->database_connections,
                                        .take_timeout_ms = ADMIN_TAKE_TIMEOUT_MS,
                                        .statement_timeout_ms = ADMIN_STATEMENT_TIMEOUT_MS };
@@ -204,8 +209,11 @@ int admin_open(const struct settings *settings, struct application *out, struct 
         admin_close(admin);
         return e->code;
     }
-    *out = (struct application){ .name = "admin", .routes = admin_routes,
-                                 .route_count = admin_route_count, .context = admin,
-                                 .refuse = refuse, .close = admin_close };
+    *out = (struct application){ .name = "admin",
+                                 .routes = admin_routes,
+                                 .route_count = admin_route_count,
+                                 .context = admin,
+                                 .refuse = refuse,
+                                 .close = admin_close };
     return 0;
 }

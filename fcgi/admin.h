@@ -25,7 +25,8 @@ struct admin {
 };
 
 /* What a page's file gives: reads rows, fills *model. Texts may be NULL in the database; the model has a member for each binding all the same. */
-typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e);
+typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model,
+                        struct err *e);
 admin_model overview_model, app_model, release_model;
 
 /* The table, for tests. */

@@ -30,11 +30,12 @@ static json_object *release_row(struct admin *admin, const struct release *r, in
     struct mark mark = mark_of(release_state_name(r->state), r->kind, r->number, live);
     const char *at = r->finished_at ? r->finished_at : r->created_at;
 
-    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "number", arena_printf(mem, "v%d", r->number),
-                      "url", arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "mark", mark.class_name, "word",
-                      release_sentence(r, live, mem), "commit", short_commit(r->commit_sha, mem), "title",
-                      text_or_empty(r->commit_title), "by", text_or_empty(r->pushed_by), "at", text_or_empty(at), "ago",
-                      when_ago(mem, at, clock_now_ms(admin->clock)), "took", took(r, mem), "error", text_or_empty(r->error));
+    return json_build(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "number", arena_printf(mem, "v%d", r->number), "url",
+        arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "mark", mark.class_name, "word",
+        release_sentence(r, live, mem), "commit", short_commit(r->commit_sha, mem), "title",
+        text_or_empty(r->commit_title), "by", text_or_empty(r->pushed_by), "at", text_or_empty(at), "ago",
+        when_ago(mem, at, clock_now_ms(admin->clock)), "took", took(r, mem), "error", text_or_empty(r->error));
 }
 
 static json_object *release_rows(struct admin *admin, const struct app_page *page, struct arena *mem)
@@ -81,8 +82,8 @@ static json_object *resource_rows(const struct app_page *page, struct arena *mem
     json_object *rows = json_new_array();
 
     for (size_t i = 0; i < page->resource_count; i++)
-        json_append(rows, json_build("{s:s, s:s, s:s}", "kind", kind_word(page->resources[i].kind, mem), "name", page->resources[i].name, "arn",
-                                     page->resources[i].arn));
+        json_append(rows, json_build("{s:s, s:s, s:s}", "kind", kind_word(page->resources[i].kind, mem), "name",
+                                     page->resources[i].name, "arn", page->resources[i].arn));
     return rows;
 }
 
@@ -98,8 +99,8 @@ static const struct release *told_release(const struct app_page *page)
 }
 
 /* A list of one, or of none. */
-static int told_rows(struct admin *admin, struct db *db, const struct app_page *page, struct arena *mem, json_object *rows,
-                     struct err *e)
+static int told_rows(struct admin *admin, struct db *db, const struct app_page *page, struct arena *mem,
+                     json_object *rows, struct err *e)
 {
     const struct release *r = told_release(page);
     struct release_event *events = NULL;
@@ -111,10 +112,10 @@ static int told_rows(struct admin *admin, struct db *db, const struct app_page *
         return e->code;
     bool failed = r->state == RELEASE_FAILED;
     const char *phrase = r->state == RELEASE_QUEUED ? "waits for its turn" : failed ? "failed" : moving_phrase(r->step);
-    json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "box", failed ? "failure" : "box", "number",
-                                 arena_printf(mem, "v%d", r->number), "url",
-                                 arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "phrase", phrase, "error",
-                                 text_or_empty(r->error), "hint", text_or_empty(r->hint), "visitors",
+    json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "box", failed ? "failure" : "box",
+                                 "number", arena_printf(mem, "v%d", r->number), "url",
+                                 arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "phrase", phrase,
+                                 "error", text_or_empty(r->error), "hint", text_or_empty(r->hint), "visitors",
                                  visitors_see(r, page->live.release, mem), "strip",
                                  strip_of(r, events, count, clock_now_ms(admin->clock), mem)));
     return 0;
@@ -156,13 +157,14 @@ int app_model(struct admin *admin, struct db *db, struct request *request, json_
     const struct release *first = told_release(&page);
     if (first && condition_of(&page) == APP_MOVING)
         mark.word = arena_printf(mem, "%s v%d", moving_word(first->step), first->number);
-    *model = json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:b, s:O, s:o, s:o, s:o, s:b, s:s}", "title",
-                        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", mark.word, "host", host,
-                        "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty",
-                        page.count == 0, "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
-                        arena_printf(mem, "https://github.com/%s", page.app.repository), "moving",
-                        first && first->state != RELEASE_FAILED, "told", told, "releases", release_rows(admin, &page, mem),
-                        "settings", settings_rows(&page.app, mem), "resources", resource_rows(&page, mem), "has_resources",
-                        page.resource_count > 0, "all_command", arena_printf(mem, "berth releases %s --limit 10000", name));
+    *model = json_build(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:b, s:O, s:o, s:o, s:o, s:b, s:s}", "title",
+        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", mark.word, "host", host,
+        "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty", page.count == 0,
+        "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
+        arena_printf(mem, "https://github.com/%s", page.app.repository), "moving",
+        first && first->state != RELEASE_FAILED, "told", told, "releases", release_rows(admin, &page, mem), "settings",
+        settings_rows(&page.app, mem), "resources", resource_rows(&page, mem), "has_resources", page.resource_count > 0,
+        "all_command", arena_printf(mem, "berth releases %s --limit 10000", name));
     return 0;
 }

@@ -14,7 +14,8 @@ static const char *ago(struct admin *admin, const char *at, struct arena *mem)
 }
 
 /* A word for where the app is, and what tells it from others in that condition. */
-static void tell_condition(struct admin *admin, const struct app_summary *a, struct arena *mem, const char **word, const char **note)
+static void tell_condition(struct admin *admin, const struct app_summary *a, struct arena *mem, const char **word,
+                           const char **note)
 {
     enum step_name step = STEP_SOURCE;
 
@@ -48,7 +49,7 @@ static void tell_condition(struct admin *admin, const struct app_summary *a, str
 static json_object *condition_of(struct admin *admin, const struct app_summary *a, struct arena *mem)
 {
     struct mark mark = mark_of_condition(a->condition);
-    int number = a->condition == APP_MOVING                                            ? a->moving_release
+    int number = a->condition == APP_MOVING                                         ? a->moving_release
                  : a->condition == APP_LIVE && a->newest_release == a->live_release ? 0
                                                                                     : a->newest_release;
     const char *note = "";
@@ -83,8 +84,9 @@ static json_object *live_of(struct admin *admin, const struct app_summary *a, st
     json_object *live = json_new_array();
 
     if (a->live_release)
-        json_append(live, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "number", arena_printf(mem, "v%d", a->live_release),
-                                     "url", arena_printf(mem, "/apps/%s/releases/%d", a->app, a->live_release), "commit",
+        json_append(live, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "number",
+                                     arena_printf(mem, "v%d", a->live_release), "url",
+                                     arena_printf(mem, "/apps/%s/releases/%d", a->app, a->live_release), "commit",
                                      short_commit(a->live_commit, mem), "title", text_or_empty(a->live_title), "by",
                                      text_or_empty(a->live_by), "at", text_or_empty(a->live_since), "ago",
                                      ago(admin, a->live_since, mem)));
@@ -98,9 +100,10 @@ static int row_of(struct admin *admin, const struct app_summary *a, struct arena
 
     if (marks_of(a, mem, marks, e))
         return e->code;
-    *out = json_build("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:O}", "app", a->app, "url", arena_printf(mem, "/apps/%s", a->app),
-                      "host", host, "address", arena_printf(mem, "https://%s/", host), "condition", condition_of(admin, a, mem),
-                      "live", live_of(admin, a, mem), "is_live", a->live_release > 0, "marks", marks);
+    *out = json_build("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:O}", "app", a->app, "url",
+                      arena_printf(mem, "/apps/%s", a->app), "host", host, "address",
+                      arena_printf(mem, "https://%s/", host), "condition", condition_of(admin, a, mem), "live",
+                      live_of(admin, a, mem), "is_live", a->live_release > 0, "marks", marks);
     return 0;
 }
 
@@ -116,7 +119,8 @@ bool overview_cursor_parse(const char *text, struct arena *mem, struct summary_p
     int64_t rank = 0;
 
     if (!text_parse_int(arena_copy_n(mem, text, rank_len), 0, RANK_MAX, &rank) ||
-        !text_parse_int(arena_copy_n(mem, changed, changed_len), 0, INT64_MAX, &out->after_changed) || app_check_name(app, &e))
+        !text_parse_int(arena_copy_n(mem, changed, changed_len), 0, INT64_MAX, &out->after_changed) ||
+        app_check_name(app, &e))
         return false;
     out->after_rank = (int)rank;
     out->after_app = arena_copy(mem, app);
@@ -139,16 +143,17 @@ static struct summary_page page_wanted(struct request *request, enum app_conditi
 
 static const char *next_url(const struct app_summary *last, const struct summary_page *page, struct arena *mem)
 {
-    return arena_printf(mem, "/?%s%s%safter=%d.%lld.%s", page->only ? "only=" : "", page->only ? app_condition_name(*page->only) : "",
-                        page->only ? "&" : "", last->rank, (long long)last->changed, last->app);
+    return arena_printf(mem, "/?%s%s%safter=%d.%lld.%s", page->only ? "only=" : "",
+                        page->only ? app_condition_name(*page->only) : "", page->only ? "&" : "", last->rank,
+                        (long long)last->changed, last->app);
 }
 
 /* ---- The counts on top are the filters ---- */
 
 static json_object *count_of(const char *url, const char *mark, const char *word, int64_t number, bool current)
 {
-    json_object *one =
-        json_build("{s:s, s:s, s:s, s:s, s:I}", "url", url, "mark", mark, "word", word, "class", current ? "current" : "", "number", number);
+    json_object *one = json_build("{s:s, s:s, s:s, s:s, s:I}", "url", url, "mark", mark, "word", word, "class",
+                                  current ? "current" : "", "number", number);
 
     json_put(one, "current", current ? json_text("true") : json_build("b", 0));
     return one;
@@ -164,8 +169,8 @@ static json_object *counts_of(const struct app_counts *counts, const struct summ
         struct mark mark = mark_of_condition(condition);
         bool current = page->only && *page->only == condition;
         if (counts->of[i] > 0 || current)
-            json_append(rows, count_of(arena_printf(mem, "/?only=%s", app_condition_name(condition)), mark.class_name, mark.word,
-                                       counts->of[i], current));
+            json_append(rows, count_of(arena_printf(mem, "/?only=%s", app_condition_name(condition)), mark.class_name,
+                                       mark.word, counts->of[i], current));
     }
     return rows;
 }
@@ -205,8 +210,8 @@ int overview_model(struct admin *admin, struct db *db, struct request *request, 
     }
     *model = json_build("{s:s, s:o, s:O, s:b, s:b, s:b, s:s, s:b, s:s, s:b}", "summary", sum_up(&counts, mem), "counts",
                         counts_of(&counts, &page, mem), "apps", rows, "empty", counts.all == 0, "none_here",
-                        counts.all > 0 && shown == 0, "more", more, "next", more ? next_url(&all[shown - 1], &page, mem) : "/",
-                        "later", page.after_app != NULL, "first",
+                        counts.all > 0 && shown == 0, "more", more, "next",
+                        more ? next_url(&all[shown - 1], &page, mem) : "/", "later", page.after_app != NULL, "first",
                         page.only ? arena_printf(mem, "/?only=%s", app_condition_name(only)) : "/", "moving",
                         counts.of[APP_MOVING] + counts.of[APP_QUEUED] > 0);
     return 0;

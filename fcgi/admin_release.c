@@ -30,7 +30,8 @@ static json_object *event_rows(const struct release_event *events, size_t count,
         struct mark mark = mark_of_event(events[i].kind);
         json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "at", text_or_empty(events[i].at), "time",
                                      time_of_day(events[i].at, mem), "offset", since(from, events[i].at, mem), "step",
-                                     events[i].step, "mark", mark.class_name, "word", mark.word, "message", events[i].message));
+                                     events[i].step, "mark", mark.class_name, "word", mark.word, "message",
+                                     events[i].message));
     }
     return rows;
 }
@@ -65,22 +66,23 @@ static const char *after(const struct release *r, struct arena *mem)
     return from < 0 || to < from ? "" : arena_printf(mem, ", after %s", when_length(mem, to - from));
 }
 
-static json_object *model_of(struct admin *admin, const struct release *r, const struct release_event *events, size_t count, int live,
-                             struct arena *mem)
+static json_object *model_of(struct admin *admin, const struct release *r, const struct release_event *events,
+                             size_t count, int live, struct arena *mem)
 {
     const char *at = r->finished_at ? r->finished_at : r->created_at;
     struct mark mark = mark_of(release_state_name(r->state), r->kind, r->number, live);
     int64_t now = clock_now_ms(admin->clock);
 
-    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:s}", "title",
-                      arena_printf(mem, "%s v%d - berth", r->app, r->number), "app", r->app, "app_url",
-                      arena_printf(mem, "/apps/%s", r->app), "number", arena_printf(mem, "v%d", r->number), "mark", mark.class_name,
-                      "word", release_sentence(r, live, mem), "at", text_or_empty(at), "ago", when_ago(mem, at, now), "after",
-                      after(r, mem), "failed", r->state == RELEASE_FAILED, "moving",
-                      r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED, "error", text_or_empty(r->error), "hint",
-                      text_or_empty(r->hint), "visitors", visitors_see(r, live, mem), "strip",
-                      strip_of(r, events, count, now, mem), "events", event_rows(events, count, r->created_at, mem), "facts",
-                      fact_rows(r), "log_command", r->build_id ? arena_printf(mem, "berth logs %s v%d", r->app, r->number) : "");
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:s}",
+                      "title", arena_printf(mem, "%s v%d - berth", r->app, r->number), "app", r->app, "app_url",
+                      arena_printf(mem, "/apps/%s", r->app), "number", arena_printf(mem, "v%d", r->number), "mark",
+                      mark.class_name, "word", release_sentence(r, live, mem), "at", text_or_empty(at), "ago",
+                      when_ago(mem, at, now), "after", after(r, mem), "failed", r->state == RELEASE_FAILED, "moving",
+                      r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED, "error", text_or_empty(r->error),
+                      "hint", text_or_empty(r->hint), "visitors", visitors_see(r, live, mem), "strip",
+                      strip_of(r, events, count, now, mem), "events", event_rows(events, count, r->created_at, mem),
+                      "facts", fact_rows(r), "log_command",
+                      r->build_id ? arena_printf(mem, "berth logs %s v%d", r->app, r->number) : "");
 }
 
 int release_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)
@@ -95,8 +97,8 @@ int release_model(struct admin *admin, struct db *db, struct request *request, j
 
     if (!text_parse_int(request_value(request, "release"), 1, INT32_MAX, &number))
         return err_set(e, ERR_NOT_FOUND, "there is no such release");
-    if (release_get(db, app, (int)number, mem, &r, e) || release_events(db, app, (int)number, mem, &events, &count, e) ||
-        deployment_find(db, app, mem, &live, e))
+    if (release_get(db, app, (int)number, mem, &r, e) ||
+        release_events(db, app, (int)number, mem, &events, &count, e) || deployment_find(db, app, mem, &live, e))
         return e->code;
     *model = model_of(admin, &r, events, count, live.release, mem);
     return 0;

@@ -28,7 +28,8 @@ static struct look look_of(const struct release *r, enum step_name step)
     if (r->state == RELEASE_LIVE || step < r->step)
         return (struct look){ "done", "mark done", "done" };
     if (step > r->step || r->state == RELEASE_QUEUED)
-        return (struct look){ "ahead", "mark none", r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED ? "ahead" : "not reached" };
+        return (struct look){ "ahead", "mark none",
+                              r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED ? "ahead" : "not reached" };
     if (r->state == RELEASE_RUNNING)
         return (struct look){ "moving", "mark moving", "under way" };
     if (r->state == RELEASE_FAILED)
@@ -50,8 +51,8 @@ json_object *strip_of(const struct release *r, const struct release_event *event
         bool timed = r->state == RELEASE_LIVE || step < r->step || (step == r->step && r->state != RELEASE_QUEUED);
         if (to < 0)
             to = step == r->step ? end : -1;
-        json_append(strip, json_build("{s:s, s:s, s:s, s:s, s:s}", "name", step_name_text(step), "line", look.line, "mark",
-                                      look.mark, "word", look.word, "took", timed ? took(from, to, mem) : ""));
+        json_append(strip, json_build("{s:s, s:s, s:s, s:s, s:s}", "name", step_name_text(step), "line", look.line,
+                                      "mark", look.mark, "word", look.word, "took", timed ? took(from, to, mem) : ""));
         from = to;
     }
     return strip;

@@ -77,7 +77,9 @@ bool step_parse(const char *name, enum step_name *out)
 const char *release_sentence(const struct release *release, int live, struct arena *mem)
 {
     static const char *const words[RELEASE_STATE_COUNT] = {
-        [RELEASE_QUEUED] = "Queued", [RELEASE_LIVE] = "Went live", [RELEASE_SUPERSEDED] = "Superseded",
+        [RELEASE_QUEUED] = "Queued",
+        [RELEASE_LIVE] = "Went live",
+        [RELEASE_SUPERSEDED] = "Superseded",
         [RELEASE_CANCELLED] = "Cancelled",
     };
 

@@ -29,18 +29,20 @@ struct rendering {
 
 #define ATTRIBUTE_BINDING "data-attr-"
 
-static const char *const void_elements[] = { "area",  "base", "br",   "col",   "embed",  "hr",    "img", "input",
-                                             "link", "meta", "source", "track", "wbr", NULL };
+static const char *const void_elements[] = { "area",  "base", "br",   "col",    "embed", "hr",  "img",
+                                             "input", "link", "meta", "source", "track", "wbr", NULL };
 /* They hold something else than escaped text, load something, or change what addresses mean. */
-static const char *const refused_elements[] = { "style",    "base",     "iframe",    "frame", "object",   "embed", "applet", "xmp",
-                                                "noembed",  "noframes", "plaintext", "svg",   "math",     "noscript", NULL };
+static const char *const refused_elements[] = { "style",     "base",   "iframe", "frame",    "object",
+                                                "embed",     "applet", "xmp",    "noembed",  "noframes",
+                                                "plaintext", "svg",    "math",   "noscript", NULL };
 static const char *const url_attributes[] = { "href", "src", "action", "formaction", "cite", NULL };
 static const char *const bindings[] = { "data-text", "data-if", "data-unless", "data-each", NULL };
 /* What data may set; "aria-..." besides. */
-static const char *const bindable_attributes[] = { "href",     "src",      "action",  "formaction", "cite",   "title",    "class",
-                                                   "id",       "for",      "name",    "value",      "checked", "selected", "disabled",
-                                                   "hidden",   "datetime", "alt",     "lang",       "min",    "max",      "low",
-                                                   "high",     "optimum",  "open",    "required",   NULL };
+static const char *const bindable_attributes[] = { "href",     "src",      "action", "formaction", "cite",    "title",
+                                                   "class",    "id",       "for",    "name",       "value",   "checked",
+                                                   "selected", "disabled", "hidden", "datetime",   "alt",     "lang",
+                                                   "min",      "max",      "low",    "high",       "optimum", "open",
+                                                   "required", NULL };
 
 static const char *text_of(const xmlChar *text)
 {
@@ -93,7 +95,8 @@ static int look_up(const struct rendering *r, const char *name, json_object **ou
         return err_set(e, ERR_INTERNAL, "%s: the binding \"%.40s...\" is too long", r->view->path, name);
     *out = strcmp(name, ".") ? json_at(from, pointer) : json_at(from, "");
     if (!*out)
-        return err_set(e, ERR_INTERNAL, "%s: the model has nothing for \"%s\" in \"%s\"", r->view->path, name, r->scope_path);
+        return err_set(e, ERR_INTERNAL, "%s: the model has nothing for \"%s\" in \"%s\"", r->view->path, name,
+                       r->scope_path);
     note_used(r, name);
     return 0;
 }
@@ -252,7 +255,8 @@ static int write_each(const struct rendering *r, const xmlNode *node, const char
     struct rendering inner = *r;
     json_object *list = NULL;
 
-    inner.scope_path = arena_printf(r->mem, "%s/%s/*", *name == '/' ? "" : r->scope_path, *name == '/' ? name + 1 : name);
+    inner.scope_path =
+        arena_printf(r->mem, "%s/%s/*", *name == '/' ? "" : r->scope_path, *name == '/' ? name + 1 : name);
     if (look_up(r, name, &list, e))
         return e->code;
     if (!json_is_array(list))
@@ -278,7 +282,9 @@ static int write_node(const struct rendering *r, const xmlNode *node, struct err
 int view_render(const struct view *view, const json_object *model, struct buf *out, json_object *used, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    struct rendering r = { .view = view, .root = model, .scope = model, .scope_path = "", .used = used, .mem = mem, .out = out };
+    struct rendering r = {
+        .view = view, .root = model, .scope = model, .scope_path = "", .used = used, .mem = mem, .out = out
+    };
 
     buf_add_text(out, "<!DOCTYPE html>\n");
     if (write_node(&r, xmlDocGetRootElement(view->doc), e))
@@ -294,7 +300,8 @@ int view_render(const struct view *view, const json_object *model, struct buf *o
 /* The page's author is told where. */
 static int refuse(const struct view *view, const xmlNode *node, struct err *e, const char *why, const char *name)
 {
-    err_set(e, ERR_INVALID, "%s:%ld: <%s>: ", view->path, xmlGetLineNo((xmlNode *)(uintptr_t)node), text_of(node->name));
+    err_set(e, ERR_INVALID, "%s:%ld: <%s>: ", view->path, xmlGetLineNo((xmlNode *)(uintptr_t)node),
+            text_of(node->name));
     return err_set(e, ERR_INVALID, "%s%s%s%s", e->message, why, *name ? ": " : "", name);
 }
 
@@ -396,7 +403,8 @@ static int read_file(const char *path, struct buf *out, struct err *e)
 
 static int parse(struct view *view, struct err *e)
 {
-    const int options = XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NODICT | XML_PARSE_NOCDATA;
+    const int options =
+        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NODICT | XML_PARSE_NOCDATA;
     AUTO_BUF struct buf text = { 0 };
 
     if (read_file(view->path, &text, e))

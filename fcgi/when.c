@@ -2,7 +2,13 @@
 
 #include <time.h>
 
-enum { SECOND_MS = 1000, MINUTE_MS = 60 * SECOND_MS, HOUR_MS = 60 * MINUTE_MS, DAY_MS = 24 * HOUR_MS, DATE_AFTER_DAYS = 14 };
+enum {
+    SECOND_MS = 1000,
+    MINUTE_MS = 60 * SECOND_MS,
+    HOUR_MS = 60 * MINUTE_MS,
+    DAY_MS = 24 * HOUR_MS,
+    DATE_AFTER_DAYS = 14
+};
 
 int64_t when_parse(const char *iso)
 {

@@ -68,7 +68,9 @@ static bool is_written_out(const char *word, const struct option *option)
 /* The word that getopt stopped at: it has gone past it unless the word holds more short options. */
 static const char *stopped_at(int argc, char **argv)
 {
-    return optopt && optopt != 'o' && optopt != 'j' && optopt != 'c' && optind < argc && argv[optind][0] == '-' ? argv[optind] : argv[optind - 1];
+    return optopt && optopt != 'o' && optopt != 'j' && optopt != 'c' && optind < argc && argv[optind][0] == '-'
+               ? argv[optind]
+               : argv[optind - 1];
 }
 
 static int refuse_option(int letter, int argc, char **argv, struct err *e)
@@ -78,7 +80,8 @@ static int refuse_option(int letter, int argc, char **argv, struct err *e)
     if (letter == ':')
         err_set(e, ERR_INVALID, "option \"%s\" lacks its value", word);
     else
-        err_set(e, ERR_INVALID, "%s \"%s\"", strchr(word, '=') && optopt ? "this option takes no value:" : "unknown option", word);
+        err_set(e, ERR_INVALID, "%s \"%s\"",
+                strchr(word, '=') && optopt ? "this option takes no value:" : "unknown option", word);
     return err_hint(e, "berth %s --help tells the command's options", argv[0]);
 }
 
@@ -90,7 +93,7 @@ int cli_parse(struct cli *cli, int argc, char **argv, const struct cli_option *o
 
     to_getopt(options, option_count, table);
     opterr = 0;
-    optind = 1;
+    optind = 0; /* getopt begins anew, whatever it left behind in the last word */
     while ((letter = getopt_long(argc, argv, ":", table, &which)) != -1) {
         if (letter == '?' || letter == ':')
             return refuse_option(letter, argc, argv, e);
@@ -139,12 +142,16 @@ int cli_pool(struct cli *cli, const char *login, int size, struct db_pool **out,
     if (cli_settings(cli, &settings, e))
         return e->code;
     if (!cli->pool) {
-        struct db_pool_options options = { .conninfo = conninfo_of(settings, login), .name = login, .size = size,
+        struct db_pool_options options = { .conninfo = conninfo_of(settings, login),
+                                           .name = login,
+                                           .size = size,
                                            .take_timeout_ms = CLI_POOL_TIMEOUT_MS };
         if (!options.conninfo) {
             err_set(e, ERR_INVALID, "no database connection is configured for the login \"%s\"", login);
             return err_hint(e, "set %s under [database], or BERTH_DATABASE_%s", login,
-                            !strcmp(login, "owner") ? "OWNER" : !strcmp(login, "worker") ? "WORKER" : "ADMIN");
+                            !strcmp(login, "owner")    ? "OWNER"
+                            : !strcmp(login, "worker") ? "WORKER"
+                                                       : "ADMIN");
         }
         if (db_pool_new(&options, &cli->pool, e))
             return e->code;
@@ -189,7 +196,8 @@ int cli_release_number(const char *text, int *out, struct err *e)
 
 int cli_audit(struct cli *cli, struct db *db, const char *action, const char *app, struct err *e)
 {
-    return db_query(db, app, QUERY_AUDIT_ADD, NULL, e, db_text(cli_actor(cli)), db_text(action), db_text(app), db_null(), db_null());
+    return db_query(db, app, QUERY_AUDIT_ADD, NULL, e, db_text(cli_actor(cli)), db_text(action), db_text(app),
+                    db_null(), db_null());
 }
 
 int cli_exit_code(const struct err *e)

@@ -30,7 +30,7 @@ struct cli {
     const char *config_path; /* --config; NULL: as settings_load finds it */
     struct arena *mem;       /* of the whole run */
     struct loaded_settings loaded;
-    struct http_curl *curl;  /* made on first use, as are the two below; freed by cli_close */
+    struct http_curl *curl; /* made on first use, as are the two below; freed by cli_close */
     struct aws *aws;
     struct db_pool *pool;
 };
@@ -39,7 +39,8 @@ struct command {
     const char *name;    /* "apps create": two words where it is one of a group */
     const char *usage;   /* its arguments: "NAME --repo OWNER/NAME --webhook POLICY" */
     const char *summary; /* one line */
-    int (*run)(struct cli *cli, int argc, char **argv, struct err *e); /* argv[0] is the command's name; 0 or an err_code */
+    int (*run)(struct cli *cli, int argc, char **argv,
+               struct err *e); /* argv[0] is the command's name; 0 or an err_code */
 };
 
 extern const struct command cli_commands[];
@@ -47,7 +48,7 @@ extern const size_t cli_command_count;
 
 /* One option of a command; exactly one of the three targets is set. */
 struct cli_option {
-    const char *name;      /* without the dashes */
+    const char *name; /* without the dashes */
     const char **text;
     bool *flag;
     int *number;

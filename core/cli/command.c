@@ -16,6 +16,7 @@ const struct command cli_commands[] = {
     { "apps show", "NAME", "an app's settings, address and resources on AWS", command_apps_show },
     { "destroy", "NAME [--dry-run] [--yes] [--wait] [--timeout SECONDS]",
       "removes an app and all it has on AWS; --dry-run only lists it", command_destroy },
+    { "reconcile", "[NAME] [--fix]", "compares what berth thinks with what AWS has; --fix puts it right", command_reconcile },
     { "releases", "NAME [vN] [--limit 20]", "an app's releases, newest first; with vN that release's timeline",
       command_releases },
     { "status", "NAME [vN] [--wait] [--timeout SECONDS]",

@@ -30,8 +30,9 @@ int command_status(struct cli *cli, int argc, char **argv, struct err *e)
     struct db_pool *admin = NULL;
     struct app app = { 0 };
 
-    if (cli_parse(cli, argc, argv, table, 2, words, 1, 2, e) || (words[1] && cli_release_number(words[1], &number, e)) ||
-        cli_pool(cli, "admin", 1, &admin, e) || db_take(admin, &db, e) || app_get(db, words[0], cli->mem, &app, e) ||
+    if (cli_parse(cli, argc, argv, table, 2, words, 1, 2, e) ||
+        (words[1] && cli_release_number(words[1], &number, e)) || cli_pool(cli, "admin", 1, &admin, e) ||
+        db_take(admin, &db, e) || app_get(db, words[0], cli->mem, &app, e) ||
         (!number && newest(db, words[0], cli->mem, &number, e)) ||
         (wait && release_wait(db, words[0], number, timeout_s, e)) || release_print(cli, db, words[0], number, e))
         return e->code;

@@ -34,7 +34,7 @@ static int run(struct cli *cli, const struct settings *settings, struct worker_o
     AUTO_SECRET struct secret *token = NULL;
     struct github github = { 0 };
 
-    if (cli_pool(cli, "worker", options->threads + 1, &options->db, e) || cli_aws(cli, &options->aws, e) ||
+    if (cli_pool(cli, "worker", options->threads + 2, &options->db, e) || cli_aws(cli, &options->aws, e) ||
         platform_check(options->aws, settings, e) || cli_github(cli, &github, &token, e))
         return e->code;
     options->github = &github;

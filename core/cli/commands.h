@@ -15,6 +15,7 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e);
 int command_apps_list(struct cli *cli, int argc, char **argv, struct err *e);
 int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e);
 int command_destroy(struct cli *cli, int argc, char **argv, struct err *e);
+int command_reconcile(struct cli *cli, int argc, char **argv, struct err *e);
 int command_releases(struct cli *cli, int argc, char **argv, struct err *e);
 int command_status(struct cli *cli, int argc, char **argv, struct err *e);
 int command_rollback(struct cli *cli, int argc, char **argv, struct err *e);

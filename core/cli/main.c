@@ -67,8 +67,9 @@ static bool print_group(FILE *out, const char *group)
 static void print_error(const struct cli *cli, const struct err *e)
 {
     if (cli->json)
-        cli_print_json(json_build("{s:{s:s,s:s,s:s,s:s}}", "error", "code", err_code_name(e->code), "message", e->message,
-                                  "hint", *e->hint ? e->hint : NULL, "detail", *e->detail ? e->detail : NULL));
+        cli_print_json(json_build("{s:{s:s,s:s,s:s,s:s}}", "error", "code", err_code_name(e->code), "message",
+                                  e->message, "hint", *e->hint ? e->hint : NULL, "detail",
+                                  *e->detail ? e->detail : NULL));
     fprintf(stderr, "berth: %s\n", e->message);
     if (*e->hint)
         fprintf(stderr, "hint: %s\n", e->hint);
@@ -101,7 +102,8 @@ static int finish(int code)
         return code;
     fprintf(stderr,
             "berth: the answer could not be written to standard output: %s\n"
-            "hint: what was asked for may be done all the same; a webhook secret that was lost is replaced by: berth apps secret NAME\n",
+            "hint: what was asked for may be done all the same; a webhook secret that was lost is replaced by: berth "
+            "apps secret NAME\n",
             strerror(errno));
     return EXIT_FAILED;
 }

@@ -6,7 +6,8 @@
 #include "core/db/internal.h"
 
 #define NOT_MIGRATED                                                                                                   \
-    "The database is not migrated to this berth's schema: run `berth migrate`. (`berth migrate status` shows where it is.)"
+    "The database is not migrated to this berth's schema: run `berth migrate`. (`berth migrate status` shows where "   \
+    "it is.)"
 
 /* What a SQLSTATE means to the caller. The first row whose prefix fits counts. */
 static const struct rule {
@@ -123,7 +124,8 @@ int classify(struct db *db, const char *query, const char *app, const struct pg_
     if (lost || rule->replace)
         db->broken = true;
     explain(db, sqlstate, result, why, sizeof why);
-    const char *what = is_schema_missing(sqlstate) ? "the database's schema is not the one that this berth needs: " : "";
+    const char *what =
+        is_schema_missing(sqlstate) ? "the database's schema is not the one that this berth needs: " : "";
     if (app)
         err_set(e, rule->code, "query %s for app %s as %s: %s%s", query, app, pool_name(db->pool), what, why);
     else

@@ -17,15 +17,6 @@ enum {
 
 /* The build */
 
-static int stop_build(struct step_run *run, const char *id, struct err *e)
-{
-    AUTO_JSON json_object *ask = json_build("{s:s}", "id", id);
-
-    if (!step_call(run, &CODEBUILD, "StopBuild", id, ask, NULL, e))
-        return step_note(run, "info", e, "Build %s stopped", id);
-    return e->code == ERR_NOT_FOUND ? 0 : e->code;
-}
-
 /* Whether a build was asked for whose answer was lost, and that CodeBuild may yet show. */
 static int may_appear(struct step_run *run, bool *may, struct err *e)
 {
@@ -35,16 +26,30 @@ static int may_appear(struct step_run *run, bool *may, struct err *e)
     return step_left_open(run, "codebuild:StartBuild", NULL, may, e);
 }
 
+/* A build whose start was not answered goes on record first, so that it is looked for once. */
+static int find_build(struct step_run *run, const char **id, struct err *e)
+{
+    struct release_facts facts = { 0 };
+
+    *id = run->release.build_id;
+    if ((*id && **id) || run->release.build_attempt == 0)
+        return 0;
+    if (build_find(run, &facts.build_id, e))
+        return e->code;
+    *id = facts.build_id;
+    return *id ? release_set(run, &facts, e) : 0;
+}
+
 static int halt_build(struct step_run *run, enum step_answer *answer, struct err *e)
 {
-    const char *id = run->release.build_id;
+    const char *id = NULL;
     bool may = false;
 
-    *answer = STEP_DONE;
-    if ((!id || !*id) && run->release.build_attempt > 0 && build_find(run, &id, e))
+    if (find_build(run, &id, e))
         return e->code;
+    *answer = STEP_DONE;
     if (id && *id)
-        return stop_build(run, id, e);
+        return build_abandon(run, e);
     if (may_appear(run, &may, e))
         return e->code;
     if (may)

@@ -7,7 +7,7 @@ const struct pipeline_step pipeline[] = {
     [STEP_BUILD]    = { "build",    build_ensure,    STEP_ROUTE,    .poll_s = 5,  .give_up_s = 3600, .abandon = build_abandon },
     [STEP_ROUTE]    = { "route",    route_ensure,    STEP_ROLLOUT,  .poll_s = 2,  .give_up_s = 300  },
     [STEP_ROLLOUT]  = { "rollout",  rollout_ensure,  STEP_LIVE,     .poll_s = 10, .give_up_s = 1200, .abandon = rollout_abandon },
-    [STEP_LIVE]     = { "live",     live_ensure,     STEP_LIVE,     .poll_s = 2,  .give_up_s = 300,  .abandon = rollout_abandon },
+    [STEP_LIVE]     = { "live",     live_ensure,     STEP_LIVE,     .poll_s = 2,  .give_up_s = 1200, .abandon = rollout_abandon },
 };
 /* clang-format on */
 _Static_assert(sizeof pipeline / sizeof *pipeline == STEP_COUNT, "no row past the last step");

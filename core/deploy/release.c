@@ -64,6 +64,7 @@ static int read_release(const struct db_rows *rows, size_t row, struct arena *me
         .step = (enum step_name)step,
         .attempt = (int)db_get_int(rows, row, "attempt"),
         .waits = (int)db_get_int(rows, row, "waits"),
+        .pruned = db_get_bool(rows, row, "pruned"),
         .claims = (int)db_get_int(rows, row, "claims"),
         .lease_token = db_get_int(rows, row, "lease_token"),
         .step_age_ms = db_get_int(rows, row, "step_age_ms"),

@@ -68,9 +68,11 @@ static int say_exit(const struct rollout_failure *failure, int64_t exit_code, st
 
 static int say_unhealthy(const struct rollout_failure *failure, struct arena *mem, struct err *e)
 {
+    const char *said = failure->health ? arena_printf(mem, " (the load balancer says: %s)", failure->health) : "";
+
     err_set(e, ERR_INVALID,
-            "The rollout stopped: the app runs, but doesn't answer GET %s on port %d with a status of 200 to 399",
-            failure->app->health_check_path, failure->app->port);
+            "The rollout stopped: the app runs, but doesn't answer GET %s on port %d with a status of 200 to 399%s",
+            failure->app->health_check_path, failure->app->port, said);
     return advise(failure, e,
                   arena_printf(mem,
                                "Let it listen on 0.0.0.0 and the port in PORT (%d), and answer GET %s within 5 seconds "
@@ -111,6 +113,8 @@ int rollout_reason(const struct rollout_failure *failure, struct err *e)
 
     if (failure->task)
         return say_task(failure, mem, e);
+    if (failure->health)
+        return say_unhealthy(failure, mem, e);
     err_set(e, ERR_INVALID, "The rollout stopped: %.*s", QUOTE_MAX,
             failure->said ? failure->said : "Amazon ECS gave no reason");
     return advise(failure, e, "Push again; if it stays, show this to the operator.");

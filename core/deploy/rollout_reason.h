@@ -14,6 +14,7 @@ struct rollout_failure {
     const struct app *app;
     int live_release;        /* what visitors get; 0: nothing */
     const char *said;        /* ECS's own words on the deployment; NULL: none */
+    const char *health;      /* what the load balancer says of a target that fails its health checks; NULL: of none */
     const json_object *task; /* that stopped, as DescribeTasks shows it; NULL: none did */
     struct log_page log;     /* of that task */
 };

@@ -41,6 +41,7 @@ static int keep_build(struct step_run *run, const char *build_id, struct err *e)
 
     if (release_set(run, &facts, e))
         return e->code;
+    run->waits_for = WAITS_FOR_BUILD;
     return step_note(run, "info", e, "Build %s started", build_id);
 }
 
@@ -142,6 +143,7 @@ static bool is_worth_another(struct step_run *run, const json_object *build, con
 static int try_again(struct step_run *run, const char *status, enum step_answer *answer, struct err *e)
 {
     *answer = STEP_WAIT;
+    run->cleared = false;
     if (step_note(run, "retry", e, "Build %s ended as %s through no fault of the repository: building again",
                   run->release.build_id, status) ||
         next_attempt(run, e))
@@ -173,13 +175,16 @@ static int look(struct step_run *run, enum step_answer *answer, struct err *e)
         return e->code;
     build = json_at(reply, "/builds/0");
     status = json_find_text(build, "/buildStatus", run->mem);
+    run->cleared = !status || strcmp(status, "IN_PROGRESS") != 0;
     if (!status) {
         err_set(e, ERR_INVALID, "Build %s is gone from CodeBuild", run->release.build_id);
         return err_hint(e, "Somebody deleted it. Push again to build anew.");
     }
     *answer = STEP_WAIT;
-    if (strcmp(status, "IN_PROGRESS") == 0)
+    if (!run->cleared) {
+        run->waits_for = WAITS_FOR_BUILD;
         return 0;
+    }
     if (strcmp(status, "SUCCEEDED") == 0)
         return keep_image(run, build, answer, e);
     if (is_worth_another(run, build, status))
@@ -199,6 +204,23 @@ int build_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
         return look(run, answer, e);
     *answer = STEP_WAIT;
     return find_or_start(run, e);
+}
+
+int build_abandon(struct step_run *run, struct err *e)
+{
+    const char *id = run->release.build_id;
+    AUTO_JSON json_object *ask = NULL;
+
+    if (run->release.build_attempt == 0)
+        return 0;
+    if ((!id || !*id) && build_find(run, &id, e))
+        return e->code;
+    if (!id || !*id)
+        return 0;
+    ask = json_build("{s:s}", "id", id);
+    if (!step_call(run, &CODEBUILD, "StopBuild", id, ask, NULL, e))
+        return step_note(run, "info", e, "Build %s stopped", id);
+    return e->code == ERR_NOT_FOUND ? 0 : (int)e->code;
 }
 
 int build_find(struct step_run *run, const char **id, struct err *e)

@@ -1,7 +1,12 @@
-/* live: the app's deployment names this release from now on, and GitHub is told. */
+/*
+ * live: the app's deployment names this release from now on, and GitHub is told.
+ *
+ * Right before, the service is looked at once more: what a frozen worker of an older release did meanwhile is put right first (see step_rollout.c).
+ */
 #include "core/base/test_point.h"
 #include "core/deploy/commit_status.h"
-#include "core/deploy/step.h"
+#include "core/deploy/prune.h"
+#include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
 static int go_live(struct step_run *run, const char *host, struct err *e)
@@ -22,13 +27,10 @@ static int go_live(struct step_run *run, const char *host, struct err *e)
     return 0;
 }
 
-int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
+int live_commit(struct step_run *run, struct err *e)
 {
     const char *host = name_host(run->mem, run->app.name, run->settings->domain);
 
-    if (!run->release.image_digest || !run->release.task_definition_arn)
-        return err_set(e, ERR_INTERNAL, "release v%d of %s came to its last step without an image or a task definition",
-                       run->release.number, run->app.name);
     TEST_POINT("live", "go_live", "before");
     if (db_begin(run->db, run->app.name, e))
         return e->code;
@@ -41,6 +43,16 @@ int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     TEST_POINT("live", "go_live", "after");
     commit_status_tell(run, GITHUB_SUCCESS, arena_printf(run->mem, "https://%s/", host), "v%d is live",
                        run->release.number);
-    *answer = STEP_DONE;
     return 0;
+}
+
+int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    if (!run->release.image_digest || !run->release.task_definition_arn)
+        return err_set(e, ERR_INTERNAL, "release v%d of %s came to its last step without an image or a task definition",
+                       run->release.number, run->app.name);
+    prune(run);
+    if (rollout_look(run, answer, e) || *answer != STEP_DONE)
+        return e->code;
+    return live_commit(run, e);
 }

@@ -4,47 +4,27 @@
  * Whose deployment is the service's primary is what counts: a failed one leaves DescribeServices after a while, so that it can't be seen is not success. ECS's circuit
  * breaker goes back to the last deployment that completed; a first release has none, so its service is scaled to nothing. What ECS doesn't give up by itself
  * is given up here after ROLLOUT_GIVE_UP_MS.
+ *
+ * A worker that froze in the middle of UpdateService may send it when it wakes, long after others have rolled out newer releases. So whoever finds an older release of
+ * this app as the primary, without ECS having gone back to it by itself, puts its own in its place again; the step live looks once more right before it commits.
  */
 #include <string.h>
 
 #include "core/base/text.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/rollout_reason.h"
+#include "core/deploy/specs.h"
 #include "core/deploy/step_scope.h"
 #include "core/deploy/task_definition.h"
 #include "core/tenant/names.h"
 
 enum {
-    BREAKER_FAILURES = 3,
-    GRACE_S = 60, /* how long after its start a task may fail its health checks */
     ROLLOUT_GIVE_UP_MS = 15 * 60 * 1000,
-    TASKS_DESCRIBED_MAX = 100 /* DescribeTasks' limit */
+    TASKS_DESCRIBED_MAX = 100, /* DescribeTasks' limit */
+    REVISIONS_DESCRIBED_MAX = 20, /* DescribeServiceRevisions' */
+    STALE_LOOKS_MAX = 8,          /* looks, half a minute, for which DescribeServices may not know our deployment yet */
+    UPDATES_MAX = 6               /* UpdateService calls of one release, before somebody else must be at work */
 };
-
-/* What a service is, but for its task definition and count: CreateService's and UpdateService's common parameters. */
-static json_object *service_settings(struct step_run *run, const char *target_group_arn)
-{
-    const struct settings *settings = run->settings;
-    json_object *subnets = json_new_array();
-    json_object *ask;
-
-    for (size_t i = 0; i < settings->subnets.count; i++)
-        json_append(subnets, json_text(settings->subnets.items[i]));
-    /* While it rolls out an app has twice its tasks. The breaker's own defaults would take up to 200 failures, and forget them at each healthy task. */
-    ask = json_build("{s:{s:i, s:i, s:{s:b, s:b, s:b, s:{s:s, s:i}}}, s:{s:{s:o, s:[s], s:s}}}",
-                     "deploymentConfiguration", "minimumHealthyPercent", 100, "maximumPercent", 200,
-                     "deploymentCircuitBreaker", "enable", 1, "rollback", 1, "resetOnHealthyTask", 0,
-                     "thresholdConfiguration", "type", "COUNT", "value", BREAKER_FAILURES, "networkConfiguration",
-                     "awsvpcConfiguration", "subnets", subnets, "securityGroups", settings->security_group,
-                     "assignPublicIp", settings->assign_public_ip ? "ENABLED" : "DISABLED");
-    json_put(ask, "loadBalancers",
-             json_build("[{s:s, s:s, s:i}]", "targetGroupArn", target_group_arn, "containerName", CONTAINER_NAME,
-                        "containerPort", run->app.port));
-    json_put(ask, "healthCheckGracePeriodSeconds", json_number(GRACE_S));
-    json_put(ask, "propagateTags", json_text("TASK_DEFINITION"));
-    json_put(ask, "enableECSManagedTags", json_build("b", 1));
-    return ask;
-}
 
 static int keep_deployment(struct step_run *run, const json_object *reply, struct err *e)
 {
@@ -53,6 +33,7 @@ static int keep_deployment(struct step_run *run, const json_object *reply, struc
 
     if (json_read_text(primary, "/id", run->mem, &facts.ecs_deployment_id, e) || release_set(run, &facts, e))
         return e->code;
+    run->waits_for = WAITS_FOR_SERVICE;
     return step_note(run, "info", e, "Rolling out %d %s", run->app.tasks, run->app.tasks == 1 ? "task" : "tasks");
 }
 
@@ -113,6 +94,65 @@ static int service_create(struct step_run *run, const json_object *settings, jso
     return step_not_yet(e);
 }
 
+static int service_describe(struct step_run *run, json_object **service, struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:s, s:[s]}", "cluster", run->settings->cluster, "services",
+                                            name_service(run->mem, run->app.name));
+    AUTO_JSON json_object *reply = NULL;
+
+    if (aws_call(run->aws, &ECS, "DescribeServices", ask, &reply, e))
+        return e->code;
+    *service = json_hold(json_at(reply, "/services/0"));
+    return 0;
+}
+
+static const json_object *primary_of(const json_object *service)
+{
+    return item_find(json_at(service, "/deployments"), "/status", "PRIMARY");
+}
+
+static bool is_active(const json_object *service, struct arena *mem)
+{
+    const char *status = json_find_text(service, "/status", mem);
+
+    return status && strcmp(status, "ACTIVE") == 0;
+}
+
+static bool is_ours(const struct step_run *run, const json_object *primary)
+{
+    const char *definition = json_find_text(primary, "/taskDefinition", run->mem);
+
+    return definition && strcmp(definition, run->release.task_definition_arn) == 0;
+}
+
+static int asked_so_far(struct step_run *run, const char *operation, int64_t *times, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(run->db, run->app.name, QUERY_INTENT_COUNT, &rows, e, db_text(run->app.name),
+                 db_int(run->release.number), db_text(operation)))
+        return e->code;
+    *times = db_get_int(rows, 0, "asked");
+    return 0;
+}
+
+/* What an earlier run deployed whose answer was lost, as CreateService and UpdateService would have answered; NULL: nothing. */
+static int find_deployed(struct step_run *run, json_object **reply, struct err *e)
+{
+    AUTO_JSON json_object *service = NULL;
+    int64_t creates = 0, updates = 0;
+
+    if (asked_so_far(run, "ecs:CreateService", &creates, e) || asked_so_far(run, "ecs:UpdateService", &updates, e))
+        return e->code;
+    if (creates + updates == 0)
+        return 0;
+    if (service_describe(run, &service, e))
+        return e->code;
+    if (is_active(service, run->mem) && is_ours(run, primary_of(service)))
+        *reply = json_build("{s:O}", "service", service);
+    return 0;
+}
+
 static bool is_gone(const struct err *e)
 {
     return err_is(e, "ServiceNotFoundException") || err_is(e, "ServiceNotActiveException");
@@ -127,9 +167,13 @@ static int deploy(struct step_run *run, struct err *e)
 
     if (resource_find(run, RESOURCE_TARGET_GROUP, &group, e) || resource_find(run, RESOURCE_SERVICE, &service, e))
         return e->code;
-    settings = service_settings(run, group.arn);
+    settings = spec_service(run->settings, &run->app, group.arn);
     hash = spec_hash(run->mem, settings);
     current = service.spec_hash && strcmp(service.spec_hash, hash) == 0;
+    if (step_was_tried(run) && find_deployed(run, &reply, e))
+        return e->code;
+    if (reply)
+        return record_service(run, reply, hash, e);
     if (!service.arn || service_update(run, current ? NULL : settings, &reply, e)) {
         if (service.arn && !is_gone(e))
             return e->code;
@@ -192,6 +236,25 @@ static int withdraw(struct step_run *run, const struct deployment *live, struct 
     return e->code;
 }
 
+/* What the load balancer says of a target that fails its health checks now; NULL: of none. */
+static int read_target_health(struct step_run *run, struct rollout_failure *failure, struct err *e)
+{
+    AUTO_JSON json_object *ask = NULL, *reply = NULL;
+    struct resource group;
+
+    if (resource_find(run, RESOURCE_TARGET_GROUP, &group, e))
+        return e->code;
+    if (!group.arn)
+        return 0;
+    ask = json_build("{s:s}", "TargetGroupArn", group.arn);
+    if (aws_call(run->aws, &ELBV2, "DescribeTargetHealth", ask, &reply, e))
+        return e->code;
+    failure->health = json_find_text(
+        item_find(json_at(reply, "/TargetHealthDescriptions"), "/TargetHealth/State", "unhealthy"),
+        "/TargetHealth/Description", run->mem);
+    return 0;
+}
+
 /* Ends the release with the reason. rolled_back: ECS goes back to the last completed deployment by itself. */
 static int fail(struct step_run *run, const char *said, bool rolled_back, struct err *e)
 {
@@ -203,31 +266,122 @@ static int fail(struct step_run *run, const char *said, bool rolled_back, struct
         return e->code;
     failure.live_release = live.release;
     /* What we may not read doesn't keep the rest from being told. */
-    if ((find_stopped_task(run, &tasks, &failure, e) || read_task_log(run, &failure, e)) && err_may_retry(e))
+    if ((find_stopped_task(run, &tasks, &failure, e) || read_task_log(run, &failure, e) ||
+         read_target_health(run, &failure, e)) &&
+        err_may_retry(e))
         return e->code;
     if (!rolled_back && withdraw(run, &live, e))
         return e->code;
+    run->cleared = true;
     return rollout_reason(&failure, e);
 }
 
-/* The service's primary deployment is of another task definition: ECS has gone back, or somebody has deployed over it. */
-static int fail_replaced(struct step_run *run, const char *primary, struct err *e)
+int rollout_abandon(struct step_run *run, struct err *e)
+{
+    struct deployment live;
+
+    if (deployment_find(run->db, run->app.name, run->mem, &live, e) || withdraw(run, &live, e))
+        return e->code;
+    if (live.release)
+        return step_note(run, "info", e, "v%d is put back", live.release);
+    return step_note(run, "info", e, "The service is scaled down to no tasks");
+}
+
+/* Replaced: the service's primary deployment is of another task definition */
+
+static bool has_gone_back(const json_object *deployment, struct arena *mem)
+{
+    const char *status = json_find_text(deployment, "/status", mem);
+
+    return status && text_starts(status, "ROLLBACK");
+}
+
+/* Whether one of these service revisions, of deployments that ECS took back, was ours. */
+static int was_ours(struct step_run *run, const json_object *revisions, bool *ours, struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:O}", "serviceRevisionArns", revisions);
+    AUTO_JSON json_object *reply = NULL;
+
+    *ours = false;
+    if (json_length(revisions) == 0)
+        return 0;
+    if (aws_call(run->aws, &ECS, "DescribeServiceRevisions", ask, &reply, e))
+        return e->code;
+    *ours = item_find(json_at(reply, "/serviceRevisions"), "/taskDefinition", run->release.task_definition_arn) != NULL;
+    return 0;
+}
+
+/* *rolled_back: ECS's breaker has taken our deployment back; *said: in its words. */
+static int find_rollback(struct step_run *run, bool *rolled_back, const char **said, struct err *e)
 {
     int64_t since_s = (clock_now_ms(run->clock) - run->release.step_age_ms) / 1000 - 60;
     AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:{s:I}}", "cluster", run->settings->cluster, "service",
                                             name_service(run->mem, run->app.name), "createdAt", "after", since_s);
-    AUTO_JSON json_object *reply = NULL;
+    AUTO_JSON json_object *reply = NULL, *revisions = json_new_array();
     const json_object *all;
 
+    *rolled_back = false;
     if (aws_call(run->aws, &ECS, "ListServiceDeployments", ask, &reply, e))
         return e->code;
     all = json_at(reply, "/serviceDeployments");
-    for (size_t i = 0; i < json_length(all); i++) {
-        const char *status = json_find_text(json_item(all, i), "/status", run->mem);
-        if (status && text_starts(status, "ROLLBACK"))
-            return fail(run, json_find_text(json_item(all, i), "/statusReason", run->mem), true, e);
+    for (size_t i = json_length(all); i-- > 0;) { /* the newest are first: its words are what stays */
+        const json_object *one = json_item(all, i);
+        if (!has_gone_back(one, run->mem) || json_length(revisions) == REVISIONS_DESCRIBED_MAX)
+            continue;
+        json_append(revisions, json_hold(json_at(one, "/targetServiceRevisionArn")));
+        *said = json_find_text(one, "/statusReason", run->mem);
     }
-    err_set(e, ERR_INVALID, "The rollout stopped: somebody else deployed %s over it, in Amazon ECS", primary);
+    return was_ours(run, revisions, rolled_back, e);
+}
+
+/* The release before this one that a task definition is of; 0: none of the app's. */
+static int find_older(struct step_run *run, const char *definition, int *older, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(run->db, run->app.name, QUERY_RELEASE_OF_TASK_DEFINITION, &rows, e, db_text(run->app.name),
+                 db_text(definition)))
+        return e->code;
+    *older = db_count(rows) ? (int)db_get_int(rows, 0, "number") : 0;
+    if (*older > run->release.number)
+        *older = 0;
+    return 0;
+}
+
+static int put_right(struct step_run *run, int older, struct err *e)
+{
+    AUTO_JSON json_object *reply = NULL;
+
+    if (step_note(run, "retry", e, "Somebody put v%d in the place of v%d: rolling v%d out again", older,
+                  run->release.number, run->release.number) ||
+        service_update(run, NULL, &reply, e))
+        return e->code;
+    return keep_deployment(run, reply, e);
+}
+
+static int replaced(struct step_run *run, const json_object *service, enum step_answer *answer, struct err *e)
+{
+    const char *primary = json_find_text(primary_of(service), "/taskDefinition", run->mem);
+    bool rolled_back = false;
+    const char *said = NULL;
+    int64_t updates = 0;
+    int older = 0;
+
+    *answer = STEP_WAIT;
+    if (find_rollback(run, &rolled_back, &said, e))
+        return e->code;
+    if (rolled_back)
+        return fail(run, said, true, e);
+    if (!item_find(json_at(service, "/deployments"), "/id", run->release.ecs_deployment_id) &&
+        run->release.waits < STALE_LOOKS_MAX)
+        return 0; /* an old answer, perhaps: our deployment isn't among those that were replaced */
+    if (find_older(run, primary, &older, e) || asked_so_far(run, "ecs:UpdateService", &updates, e))
+        return e->code;
+    if (older && updates < UPDATES_MAX)
+        return put_right(run, older, e);
+    run->cleared = true; /* what runs isn't ours to take back */
+    err_set(e, ERR_INVALID, "The rollout stopped: somebody else deployed %s over it, in Amazon ECS",
+            primary ? primary : "something");
     return err_hint(e, "Push again to roll out v%d's commit anew.", run->release.number);
 }
 
@@ -239,6 +393,7 @@ static int judge(struct step_run *run, const json_object *primary, enum step_ans
     const char *reason = json_find_text(primary, "/rolloutStateReason", run->mem);
 
     *answer = STEP_WAIT;
+    run->waits_for = WAITS_FOR_SERVICE;
     if (state && strcmp(state, "COMPLETED") == 0) {
         *answer = STEP_DONE;
         return 0;
@@ -251,27 +406,36 @@ static int judge(struct step_run *run, const json_object *primary, enum step_ans
                 false, e);
 }
 
-static int look(struct step_run *run, enum step_answer *answer, struct err *e)
+/* Somebody had ECS deploy our task definition once more: that deployment is the one that counts now. */
+static int follow_primary(struct step_run *run, const json_object *primary, struct err *e)
 {
-    const char *name = name_service(run->mem, run->app.name);
-    AUTO_JSON json_object *ask = json_build("{s:s, s:[s]}", "cluster", run->settings->cluster, "services", name);
-    AUTO_JSON json_object *reply = NULL;
-    const json_object *primary;
-    const char *status, *definition;
+    struct release_facts facts = { 0 };
 
-    if (aws_call(run->aws, &ECS, "DescribeServices", ask, &reply, e))
+    if (json_read_text(primary, "/id", run->mem, &facts.ecs_deployment_id, e))
         return e->code;
-    status = json_find_text(reply, "/services/0/status", run->mem);
-    if (!status || strcmp(status, "ACTIVE") != 0) {
-        err_set(e, ERR_INVALID, "The rollout stopped: ECS service %s is %s", name, status ? status : "gone");
+    if (run->release.ecs_deployment_id && strcmp(facts.ecs_deployment_id, run->release.ecs_deployment_id) == 0)
+        return 0;
+    return release_set(run, &facts, e);
+}
+
+int rollout_look(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    AUTO_JSON json_object *service = NULL;
+    const char *status;
+
+    if (service_describe(run, &service, e))
+        return e->code;
+    if (!is_active(service, run->mem)) {
+        status = json_find_text(service, "/status", run->mem);
+        err_set(e, ERR_INVALID, "The rollout stopped: ECS service %s is %s", name_service(run->mem, run->app.name),
+                status ? status : "gone");
         return err_hint(e, "Somebody deleted it. Push again: it will be made anew.");
     }
-    primary = item_find(json_at(reply, "/services/0/deployments"), "/status", "PRIMARY");
-    if (json_read_text(primary, "/taskDefinition", run->mem, &definition, e))
+    if (!is_ours(run, primary_of(service)))
+        return replaced(run, service, answer, e);
+    if (follow_primary(run, primary_of(service), e))
         return e->code;
-    if (strcmp(definition, run->release.task_definition_arn) != 0)
-        return fail_replaced(run, definition, e);
-    return judge(run, primary, answer, e);
+    return judge(run, primary_of(service), answer, e);
 }
 
 /* A role that is too young shows as stopped tasks, which the breaker counts. */
@@ -290,7 +454,7 @@ int rollout_ensure(struct step_run *run, enum step_answer *answer, struct err *e
     bool settled = false;
 
     if (run->release.ecs_deployment_id)
-        return look(run, answer, e);
+        return rollout_look(run, answer, e);
     if (roles_settled(run, &settled, e))
         return e->code;
     *answer = STEP_WAIT;

@@ -9,19 +9,17 @@
 #include <strings.h>
 
 #include "core/deploy/ownership.h"
+#include "core/deploy/specs.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
 enum {
     RULES_PER_LISTENER = 90, /* of the load balancer's 100 (adjustable): "Quotas for your Application Load Balancers" */
     SLOT_TRIES_MAX = 400,
-    GENERATIONS_MAX = 999,
-    HEALTH_INTERVAL_S = 10,
-    HEALTH_TIMEOUT_S = 5,
-    HEALTH_COUNT = 2
+    GENERATIONS_MAX = 999
 };
 
-static const char deregistration_delay_s[] = "30";
+static const char deregistration_delay_s[] = SPEC_DEREGISTRATION_DELAY_S;
 
 /* Each task is registered with its own port, so the group's is never used; fixed, it lets an app change its port without another group. */
 enum { TARGET_GROUP_PORT = 80 };
@@ -32,14 +30,6 @@ struct slot {
 };
 
 /* Target group */
-
-static json_object *health_check(const struct step_run *run)
-{
-    return json_build("{s:s, s:s, s:i, s:i, s:i, s:i, s:{s:s}}", "HealthCheckProtocol", "HTTP", "HealthCheckPath",
-                      run->app.health_check_path, "HealthCheckIntervalSeconds", HEALTH_INTERVAL_S,
-                      "HealthCheckTimeoutSeconds", HEALTH_TIMEOUT_S, "HealthyThresholdCount", HEALTH_COUNT,
-                      "UnhealthyThresholdCount", HEALTH_COUNT, "Matcher", "HttpCode", "200-399");
-}
 
 /* ERR_NONE with *arn NULL when there is no such group. *fits: what can't be changed is as wanted. */
 static int target_group_find(struct step_run *run, const char *name, const char **arn, bool *fits, struct err *e)
@@ -71,7 +61,7 @@ static int require_ours(struct step_run *run, const char *arn, const char *what,
 
 static int target_group_create(struct step_run *run, const char *name, const char **arn, struct err *e)
 {
-    AUTO_JSON json_object *ask = health_check(run);
+    AUTO_JSON json_object *ask = spec_health_check(&run->app);
     AUTO_JSON json_object *reply = NULL;
 
     json_put(ask, "Name", json_text(name));
@@ -87,7 +77,7 @@ static int target_group_create(struct step_run *run, const char *name, const cha
 
 static int target_group_modify(struct step_run *run, const char *name, const char *arn, struct err *e)
 {
-    AUTO_JSON json_object *ask = health_check(run);
+    AUTO_JSON json_object *ask = spec_health_check(&run->app);
 
     json_put(ask, "TargetGroupArn", json_text(arn));
     return step_call(run, &ELBV2, "ModifyTargetGroup", name, ask, NULL, e);
@@ -129,7 +119,7 @@ static int generation_of(const struct resource *group)
 
 static int target_group_ensure(struct step_run *run, struct resource *group, struct err *e)
 {
-    AUTO_JSON json_object *check = health_check(run);
+    AUTO_JSON json_object *check = spec_health_check(&run->app);
     AUTO_JSON json_object *spec =
         json_build("{s:s, s:s, s:O}", "vpc", run->settings->vpc, "delay", deregistration_delay_s, "check", check);
     const char *hash = spec_hash(run->mem, spec);

@@ -30,6 +30,12 @@ static inline bool step_was_tried(const struct step_run *run)
  */
 int step_not_yet(struct err *e);
 
+/* DONE: the service's primary deployment is of this release and steady. An older release in its place is replaced. */
+int rollout_look(struct step_run *run, enum step_answer *answer, struct err *e);
+
+/* The end of the step live, in one transaction. */
+int live_commit(struct step_run *run, struct err *e);
+
 /* The build that the release's present attempt started, found by its variables; *id NULL: CodeBuild shows none. */
 int build_find(struct step_run *run, const char **id, struct err *e);
 

@@ -53,8 +53,8 @@ static int read_summary(const struct db_rows *rows, size_t i, struct arena *mem,
     return 0;
 }
 
-int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out, size_t *count,
-                  struct err *e)
+int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out,
+                  size_t *count, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 

@@ -13,7 +13,7 @@ enum app_condition {
     APP_QUEUED, /* its newest release waits */
     APP_PAUSED, /* or is going away: no push is taken */
     APP_LIVE,
-    APP_NONE,   /* nothing of it is live, and nothing is on its way */
+    APP_NONE, /* nothing of it is live, and nothing is on its way */
     APP_CONDITION_COUNT
 };
 
@@ -23,9 +23,9 @@ bool app_condition_parse(const char *name, enum app_condition *out);
 struct app_summary {
     const char *app, *repository, *branch, *state; /* of the app: "active", ... */
     enum app_condition condition;
-    int rank;        /* with changed and app: its place in the order of who needs an operator */
-    int64_t changed; /* microseconds since 1970 */
-    int live_release;                                                   /* 0: nothing is live yet */
+    int rank;         /* with changed and app: its place in the order of who needs an operator */
+    int64_t changed;  /* microseconds since 1970 */
+    int live_release; /* 0: nothing is live yet */
     const char *live_commit, *live_title, *live_by, *live_since, *host; /* NULL then; title and by may be anyway */
     int newest_release;                                                 /* 0: no push yet */
     const char *newest_state, *newest_step, *newest_error;
@@ -50,8 +50,8 @@ struct summary_page {
  * The place after the last row shown is told by that row's own values: rows that keep their place are shown once, whatever comes and goes
  * among them meanwhile.
  */
-int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out, size_t *count,
-                  struct err *e);
+int app_summaries(struct db *db, const struct summary_page *page, struct arena *mem, struct app_summary **out,
+                  size_t *count, struct err *e);
 
 struct app_counts {
     int64_t all;

@@ -80,12 +80,14 @@ int teardown_start(struct db *db, const char *app, const char *actor, bool *begu
 /* An app that is deleted has things again only when somebody made them, or a worker that froze woke up: it goes through its teardown once more. */
 static int start_unknown(struct db *db, const char *app, const char *actor, bool *begun, struct err *e)
 {
-    AUTO_ROWS struct db_rows *locked = NULL;
+    AUTO_ROWS struct db_rows *locked = NULL, *closed = NULL;
 
     if (db_query(db, app, QUERY_APP_LOCK, &locked, e, db_text(app)))
         return e->code;
     if (db_count(locked) > 0 && strcmp(db_get(locked, 0, "state"), "deleted") != 0)
         return err_set(e, ERR_CONFLICT, "there is an app named %s: its things are not left over", app);
+    if (db_query(db, app, QUERY_APP_DELETE, &closed, e, db_text(app)))
+        return e->code;
     return begin(db, app, actor, begun, e);
 }
 

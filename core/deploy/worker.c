@@ -1,5 +1,5 @@
 /*
- * The threads take turns (see turn.h). The calling thread listens for NOTIFY berth_releases on a connection of its own and wakes them; without a
+ * The threads take turns (see turn.h), and one more asks AWS for all releases that wait for it (see poller.h). The calling thread listens for NOTIFY berth_releases on a connection of its own and wakes them; without a
  * word they look for what is due by the clock, at the latest every LOOK_MS.
  */
 #include "core/deploy/worker.h"
@@ -17,6 +17,7 @@
 
 #include "core/base/fatal.h"
 #include "core/deploy/teardown.h"
+#include "core/deploy/poller.h"
 #include "core/deploy/turn.h"
 
 enum {
@@ -145,6 +146,7 @@ static void last_one_tells(struct worker *worker)
     pthread_mutex_lock(&worker->mutex);
     if (--worker->threads_left == 0 && write(worker->done_fd, &one, sizeof one) != sizeof one)
         fatal("an eventfd could not be written");
+    pthread_cond_broadcast(&worker->woken); /* the poller ends with the last one */
     pthread_mutex_unlock(&worker->mutex);
 }
 
@@ -182,6 +184,46 @@ static void *thread_main(void *context)
         pause_ms = pause_ms * 2 < TROUBLE_PAUSE_MAX_MS ? pause_ms * 2 : TROUBLE_PAUSE_MAX_MS;
     }
     last_one_tells(worker);
+    return NULL;
+}
+
+/* True when the worker is over. */
+static bool rest_of_poller(struct worker *worker, int64_t ms)
+{
+    struct timespec deadline = after_ms(ms);
+    bool over;
+
+    pthread_mutex_lock(&worker->mutex);
+    while (!worker->place.stopping && worker->threads_left > 0 &&
+           pthread_cond_timedwait(&worker->woken, &worker->mutex, &deadline) != ETIMEDOUT)
+        continue;
+    over = worker->place.stopping || worker->threads_left == 0;
+    pthread_mutex_unlock(&worker->mutex);
+    return over;
+}
+
+static void *poller_main(void *context)
+{
+    struct worker *worker = context;
+    const struct worker_options *options = worker->place.options;
+    char holder[WORKER_NAME_MAX];
+    const struct poller poller = {
+        .db = options->db, .aws = options->aws, .settings = options->settings, .holder = holder
+    };
+    int64_t pause_ms = 0;
+    bool in_trouble = false;
+
+    snprintf(holder, sizeof holder, "%s:%ld", worker->host, (long)getpid());
+    while (!rest_of_poller(worker, pause_ms)) {
+        struct err e = { 0 };
+        if (poller_round(&poller, &pause_ms, &e)) {
+            if (!in_trouble)
+                log_err(LOG_WARN, "AWS is not asked about what waits for it; releases look by themselves, later", &e,
+                        log_text("worker", holder));
+            pause_ms = TROUBLE_PAUSE_MAX_MS;
+        }
+        in_trouble = e.code != 0;
+    }
     return NULL;
 }
 
@@ -309,15 +351,21 @@ int worker_run(const struct worker_options *options, int stop_fd, struct err *e)
     AUTO_ARENA struct arena *mem = arena_new();
     struct worker worker = { .mem = mem, .stop_fd = stop_fd, .done_fd = -1, .wake_fd = -1 };
     pthread_t *threads = arena_array(mem, (size_t)options->threads, sizeof *threads);
+    pthread_t poller;
+    bool polls = false;
     int started = 0;
     int code = set_up(&worker, options, e);
 
     if (!code)
         code = start(&worker, threads, options->threads, &started, e);
+    if (!code && options->aws)
+        polls = pthread_create(&poller, NULL, poller_main, &worker) == 0;
     if (!code)
         watch(&worker);
     for (int i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
+    if (polls)
+        pthread_join(poller, NULL);
     close_fd(worker.wake_fd);
     close_fd(worker.done_fd);
     pthread_cond_destroy(&worker.woken);

@@ -13,7 +13,7 @@ struct pipeline_step;
 
 struct worker_options {
     const struct settings *settings;
-    struct db_pool *db; /* the worker login's; threads + 1 connections */
+    struct db_pool *db; /* the worker login's; threads + 2 connections */
     struct aws *aws;
     const struct github *github;
     const struct clock *clock; /* NULL: clock_system */

@@ -259,7 +259,7 @@ GRANT SELECT, INSERT, UPDATE ON berth.releases, berth.release_events TO berth_ad
 GRANT SELECT ON berth.deployments, berth.deliveries, berth.intents, berth.resources, berth.listener_slots TO berth_admin;
 GRANT SELECT, INSERT ON berth.audit_log TO berth_admin; -- append-only
 GRANT SELECT, INSERT, UPDATE ON berth.teardowns TO berth_admin;
-GRANT UPDATE, DELETE ON berth.listener_slots TO berth_admin;
+GRANT INSERT, UPDATE, DELETE ON berth.listener_slots TO berth_admin;
 GRANT UPDATE, DELETE ON berth.resources TO berth_admin;
 
 GRANT SELECT ON berth.deliveries, berth.releases TO berth_hooks;

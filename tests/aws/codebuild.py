@@ -197,7 +197,7 @@ class CodeBuild:
     def _check_limit(self, project):
         account_limit = self._world.limits["concurrent_builds"]
         if account_limit is not None and len(self.running()) >= account_limit:
-            raise Refused("AccountLimitExceededException", f"Cannot have more than {account_limit} builds in queue for the account")
+            raise Refused("AccountLimitExceededException", f"Cannot have more than {account_limit:g} builds in queue for the account")
         limit = project.get("concurrentBuildLimit")
         running = [b for b in self._builds.values() if b.record["projectName"] == project["name"] and not b.complete]
         if limit and len(running) >= limit:

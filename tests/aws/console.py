@@ -49,5 +49,6 @@ def _stop_deployment(world, service, region, action):
         definition = service.rollout.history[1]["deployment"].definition["taskDefinitionArn"]
         params = {"cluster": service.cluster_name, "service": service.name, "taskDefinition": definition}
         return world.ecs.update_service(ConsoleCall(region, params))
-    params = {"serviceDeploymentArn": service.rollout.history_arn(current), "stopType": "ROLLBACK" if action == "rollback" else "ABORT"}
+    stop = "ROLLBACK" if action == "rollback" else "ABORT"
+    params = {"serviceDeploymentArn": service.rollout.history_arn(current), "stopType": stop}
     return world.ecs.stop_service_deployment(ConsoleCall(region, params))

@@ -84,7 +84,7 @@ class Control:
     # The world
 
     def reset(self, order):
-        """{}: an empty account; {"seed": 8}: with the ids of that seed. {"keep": "platform", "also": [kinds]}: what tenants have goes."""
+        """{}: an empty account; {"seed": 8}: with that seed's ids; {"keep": "platform", "also": [kinds]}: what tenants have goes."""
         if order.get("keep", "platform") != "platform":
             raise BadOrder("keep may only be platform")
         if "keep" in order:
@@ -127,7 +127,7 @@ class Control:
         for name, limit in wanted.items():
             if name not in DEFAULT_LIMITS:
                 raise BadOrder(f"{name} is not one of {', '.join(DEFAULT_LIMITS)}")
-            self._world.limits[name] = DEFAULT_LIMITS[name] if limit is None else float(limit) if name == "fargate_vcpu" else int(limit)
+            self._world.limits[name] = DEFAULT_LIMITS[name] if limit is None else float(limit)
         return self._world.limits
 
     # Faults

@@ -107,7 +107,7 @@ class ElbV2:
             raise Refused("ValidationError", "A condition must be specified")
         limit = self._world.limits["rules_per_load_balancer"]
         if sum(len(each._non_default_rules) for each in self._listeners_of(call, listener.load_balancer_arn)) >= limit:
-            raise Refused("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {limit}")
+            raise Refused("TooManyRules", f"The maximum number of rules on this load balancer has been reached: {limit:g}")
         self._check_actions(call, listener.load_balancer_arn, params["Actions"])
         _complete_actions(params["Actions"])
         answer = self._change(call)
@@ -172,7 +172,7 @@ class ElbV2:
                 return {"TargetGroups": [known]}
         limit = self._world.limits["target_groups"]
         if len(_backend(call).target_groups) >= limit:
-            raise Refused("TooManyTargetGroups", f"The maximum number of target groups in this account has been reached: {limit}")
+            raise Refused("TooManyTargetGroups", f"The maximum number of target groups in this account has been reached: {limit:g}")
         answer = call.moto()
         group = answer["TargetGroups"][0]
         group.born = self._world.clock.now()
@@ -254,7 +254,7 @@ class ElbV2:
         limit = self._world.limits["target_groups_per_load_balancer"]
         if balancer and len(targets_of(balancer) | wanted) > limit:
             raise Refused("TooManyUniqueTargetGroupsPerLoadBalancer",
-                         f"The number of unique target groups on this load balancer would be more than {limit}")
+                         f"The number of unique target groups on this load balancer would be more than {limit:g}")
 
     def _listeners_of(self, call, load_balancer):
         return _backend(call).load_balancers[load_balancer].listeners.values()

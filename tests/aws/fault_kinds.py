@@ -1,4 +1,4 @@
-"""What each kind of fault is answered with: codes and statuses by service, as their API references and "Common errors" have them."""
+"""What each kind of fault is answered with: codes and statuses by service, as their API references have them."""
 
 import errors
 import gate_answers
@@ -21,7 +21,8 @@ INTERNAL = {
     "ec2": ("InternalError", 500, "An internal error has occurred."),
     "s3": ("InternalError", 500, "We encountered an internal error. Please try again."),
 }
-INTERNAL_ELSEWHERE = ("InternalFailure", 500, "The request processing has failed because of an unknown error, exception or failure.")
+UNKNOWN = "The request processing has failed because of an unknown error, exception or failure."
+INTERNAL_ELSEWHERE = ("InternalFailure", 500, UNKNOWN)
 UNAVAILABLE = {
     "logs": ("ServiceUnavailableException", 503, "The service cannot complete the request."),
     "ec2": ("Unavailable", 503, "The server is overloaded and can't handle the request."),

@@ -20,7 +20,9 @@ MEMBERS = {
     "service", "operation", "match", "signer", "nth", "of", "count", "every", "kind", "when", "ms", "code", "status", "message",
     "retry_after_s", "retry_after_ms", "bytes", "action", "resource", "skew_s", "order", "body",
 }
-DEFAULTS = {"service": "*", "operation": "*", "match": "", "signer": "berth", "nth": 1, "count": 1, "every": 1, "when": "before", "ms": 0}
+DEFAULTS = {
+    "service": "*", "operation": "*", "match": "", "signer": "berth", "nth": 1, "count": 1, "every": 1, "when": "before", "ms": 0,
+}
 
 
 class BadRule(ValueError):

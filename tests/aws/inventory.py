@@ -1,4 +1,7 @@
-"""What lives in the account, by kind, with tags and the app it belongs to: for observers who look for what is doubled, orphaned or lost."""
+"""What lives in the account, by kind, with tags and the app it belongs to.
+
+For observers who look for what is doubled, orphaned or lost.
+"""
 
 import re
 
@@ -17,7 +20,9 @@ from world import ACCOUNT
 
 APP_TAG = "berth:app"
 # Names as berth gives them, where a thing has no tags.
-NAMED = re.compile(r"(?:^|/)(?:tenants/|/?berth/(?:apps/|hooks/)?|berth-)([a-z0-9-]+?)(?:-(?:task|execution|build|\d+))?(?:[/:.].*)?$")
+NAMED = re.compile(
+    r"(?:^|/)(?:tenants/|/?berth/(?:apps/|hooks/)?|berth-)([a-z0-9-]+?)(?:-(?:task|execution|build|\d+))?(?:[/:.].*)?$"
+)
 SERVICE_LINKED = "/aws-service-role/"
 
 

@@ -1,4 +1,4 @@
-"""Stale reads of the services that are moto's own: IAM, ECR, CloudWatch Logs. Those that are ours look at `World.unseen` themselves.
+"""Stale reads of the services that are moto's own: IAM, ECR, CloudWatch Logs. The others ask `World.unseen`.
 
 For a while after a change berth's reads are answered as before it. Here that is: as if the thing weren't there yet.
 """

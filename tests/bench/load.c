@@ -155,11 +155,12 @@ static void send_next(struct run *run, struct connection *c)
     for (size_t i = 0; i < run->mark_count; i++)
         memcpy(run->body + run->marks[i], sha, SHA_LEN);
     sign(run, app, hex);
-    int head = snprintf(message, HEAD_MAX,
-                        "POST /hooks/github/%s HTTP/1.1\r\nHost: berth.example.test\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n"
-                        "Accept: */*\r\nContent-Type: application/json\r\nX-GitHub-Delivery: %.8s-%.4s-4%.3s-8%.3s-%.12s\r\n"
-                        "X-GitHub-Event: push\r\nX-GitHub-Hook-ID: 1\r\nX-Hub-Signature-256: sha256=%s\r\nContent-Length: %zu\r\n\r\n",
-                        app->name, sha, sha + 8, sha + 12, sha + 15, sha + 28, hex, run->body_len);
+    int head = snprintf(
+        message, HEAD_MAX,
+        "POST /hooks/github/%s HTTP/1.1\r\nHost: berth.example.test\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n"
+        "Accept: */*\r\nContent-Type: application/json\r\nX-GitHub-Delivery: %.8s-%.4s-4%.3s-8%.3s-%.12s\r\n"
+        "X-GitHub-Event: push\r\nX-GitHub-Hook-ID: 1\r\nX-Hub-Signature-256: sha256=%s\r\nContent-Length: %zu\r\n\r\n",
+        app->name, sha, sha + 8, sha + 12, sha + 15, sha + 28, hex, run->body_len);
     memcpy(message + head, run->body, run->body_len);
     c->len = 0;
     c->sent_at = now_s(CLOCK_MONOTONIC);
@@ -279,7 +280,8 @@ static double percentile(const struct run *run, double part)
 static void print_result(const struct run *run, double seconds)
 {
     qsort(run->latencies, (size_t)run->done, sizeof(*run->latencies), by_size);
-    printf("{\"requests\": %ld, \"seconds\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, \"reconnects\": %ld, "
+    printf("{\"requests\": %ld, \"seconds\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
+           "\"reconnects\": %ld, "
            "\"client_cpu_s\": %.3f, \"body_bytes\": %zu, \"statuses\": {",
            run->done, seconds, percentile(run, 0.5), percentile(run, 0.99), percentile(run, 1.0), run->reconnects,
            now_s(CLOCK_PROCESS_CPUTIME_ID), run->body_len);

@@ -53,18 +53,19 @@ def forget_peak(pid):
 
 
 def _stat(pid):
-    """Parent and CPU ticks of a process; None when it is gone."""
+    """Parent, CPU ticks, and CPU ticks of the children that it has outlived; None when the process is gone."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except OSError:
         return None
-    return int(fields[1]), int(fields[11]) + int(fields[12])
+    return int(fields[1]), int(fields[11]) + int(fields[12]), int(fields[13]) + int(fields[14])
 
 
 def cpu_s(pid, children=False):
-    """CPU seconds of a process, and of the children that live."""
-    ticks = _stat(pid)[1]
+    """CPU seconds of a process, and of its children."""
+    _, ticks, ended = _stat(pid)
     if children:
+        ticks += ended
         others = (_stat(int(name)) for name in os.listdir("/proc") if name.isdigit())
         ticks += sum(other[1] for other in others if other and other[0] == pid)
     return ticks / TICKS

@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import platform
+import signal
 import subprocess
 import sys
 
@@ -75,6 +76,7 @@ def main():
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is stopped on the way out
     try:
         main()
     except Failed as failure:

@@ -4,6 +4,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -34,6 +35,13 @@ class Chromium:
         self._number = 0
         self.events = []
         self.session = None
+        try:
+            self._attach()
+        except BaseException:
+            self.end()
+            raise
+
+    def _attach(self):
         target = next(t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page")
         self.session = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -44,10 +52,14 @@ class Chromium:
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(5)
         os.close(self._reading)
-        shutil.rmtree(self.profile, ignore_errors=True)
+        # Its helpers end a moment later, and write to the profile until then.
+        until = time.monotonic() + 5
+        while os.path.isdir(self.profile) and time.monotonic() < until:
+            shutil.rmtree(self.profile, ignore_errors=True)
+            time.sleep(0.1)
 
     def call(self, method, **params):
         self._number += 1

@@ -18,10 +18,12 @@ from support.pages import Pages  # noqa: E402
 @pytest.fixture(scope="session")
 def pages():
     made = Pages()
-    fleet.seed(made.postgres)
-    made.wait_until_ready()
-    yield made
-    made.end()
+    try:
+        fleet.seed(made.postgres)
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.end()
 
 
 @pytest.fixture(scope="session")

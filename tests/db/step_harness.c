@@ -37,6 +37,10 @@ static const struct {
     { "StartBuild", "codebuild.*", false },
     { "BatchGetBuilds", "codebuild.*", false },
     { "ListBuildsForProject", "codebuild.*", false },
+    { "StopBuild", "codebuild.*", false },
+    { "BatchDeleteImage", "api.ecr.*", false },
+    { "DescribeTargetHealth", "elasticloadbalancing.*", true },
+    { "StopBuild", "codebuild.*", false },
 };
 
 /* The row of an operation; ECS's, and those that two services share, have none. */
@@ -196,10 +200,12 @@ void step_reload(struct step_harness *h, int attempt)
 {
     struct err e = { 0 };
 
-    step_sql(h, arena_printf(h->mem, "UPDATE berth.releases SET attempt = %d WHERE number = 1", attempt));
+    int number = h->run.release.number ? h->run.release.number : 1;
+
+    step_sql(h, arena_printf(h->mem, "UPDATE berth.releases SET attempt = %d WHERE number = %d", attempt, number));
     h->run.mem = h->mem;
     assert_int_equal(app_get(h->db, "shop", h->mem, &h->run.app, &e), 0);
-    assert_int_equal(release_get(h->db, "shop", 1, h->mem, &h->run.release, &e), 0);
+    assert_int_equal(release_get(h->db, "shop", number, h->mem, &h->run.release, &e), 0);
 }
 
 void step_close(struct step_harness *h)

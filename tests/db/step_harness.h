@@ -47,7 +47,7 @@ void step_lose(struct step_harness *h, const char *operation, const char *body_p
 /* Whether the nth call, from 0, had this in its body (Query's body decoded). */
 bool step_asked(struct step_harness *h, size_t nth, const char *part);
 
-/* Reads app and release anew, as a worker does before each step. attempt: the tries of this step, this one included. */
+/* Reads app and release (v1, or the one that run names) anew, as a worker does before each step. attempt: the tries of this step, this one included. */
 void step_reload(struct step_harness *h, int attempt);
 
 /* SQL past row-level security; and whether a condition holds: step_holds(h, "EXISTS (SELECT ...)"). */

@@ -23,7 +23,7 @@ static int set_up(void **state)
     (void)state;
     step_open(&harness);
     step_sql(&harness, "UPDATE berth.releases SET step = 'live', image_digest = '" STEP_DIGEST
-                       "', task_definition_arn = 'arn:task'");
+                       "', task_definition_arn = 'arn:task', ecs_deployment_id = 'ecs-svc/1'");
     step_reload(&harness, 1);
     github_fake = fake_new();
     token = secret_from_text("ghp_verysecret");
@@ -43,6 +43,16 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The service as it is looked at before the commit. */
+static void primary_is(const char *id, const char *definition, const char *state)
+{
+    step_expect(&harness, "DescribeServices", "berth-shop",
+                arena_printf(harness.mem,
+                             "{\"services\":[{\"serviceName\":\"berth-shop\",\"status\":\"ACTIVE\",\"deployments\":["
+                             "{\"id\":\"%s\",\"status\":\"PRIMARY\",\"taskDefinition\":\"%s\",\"rolloutState\":\"%s\"}]}]}",
+                             id, definition, state));
+}
+
 static int live(struct err *e)
 {
     enum step_answer answer = STEP_WAIT;
@@ -56,6 +66,7 @@ static void a_release_whose_lease_is_lost_changes_nothing(void **state)
 {
     struct err e = { 0 };
     (void)state;
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
     step_sql(&harness, "UPDATE berth.releases SET lease_token = lease_token + 1000");
 
     assert_int_equal(live(&e), ERR_CONFLICT);
@@ -79,6 +90,7 @@ static void a_status_that_github_refuses_fails_no_release_and_is_said(void **sta
 {
     struct err e = { 0 };
     (void)state;
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
     fake_expect(github_fake, "POST", STATUSES, "success");
     fake_reply(github_fake, 403, NULL, "{\"message\":\"Resource not accessible by personal access token\"}");
 
@@ -94,6 +106,7 @@ static void an_older_release_never_replaces_a_newer_one_that_is_live(void **stat
 {
     struct err e = { 0 };
     (void)state;
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
     step_sql(&harness,
              "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
              " VALUES ('shop', 7, 'push', 'live', repeat('7', 40), now());"
@@ -111,6 +124,7 @@ static void a_live_release_is_the_deployment_and_github_is_told_where(void **sta
 {
     struct err e = { 0 };
     (void)state;
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
     fake_expect(github_fake, "POST", STATUSES, "\"context\":\"berth/shop\"");
     fake_reply(github_fake, 201, NULL, "{}");
 

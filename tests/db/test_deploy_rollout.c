@@ -31,8 +31,11 @@ static const char going_back[] = SERVICES(DEPLOYMENT(
     "ecs-svc/3", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "FAILED"));
 static const char given_up[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFINITION_2, "FAILED"));
 static const char breaker_history[] =
-    "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"statusReason\":"
-    "\"Service deployment rolled back because the circuit breaker threshold was exceeded.\"}]}";
+    "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"targetServiceRevisionArn\":\"arn:revision-2\","
+    "\"statusReason\":\"Service deployment rolled back because the circuit breaker threshold was exceeded.\"}]}";
+static const char our_revision[] = "{\"serviceRevisions\":[{\"taskDefinition\":\"" DEFINITION_2 "\"}]}";
+static const char revision_of_another[] = "{\"serviceRevisions\":[{\"taskDefinition\":\"" DEFINITION_1 "\"}]}";
+static const char no_unhealthy_target[] = "<TargetHealthDescriptions/>";
 static const char stopped_tasks[] = "{\"taskArns\":[\"" TASK "\"]}";
 static const char crashed_task[] =
     "{\"tasks\":[{\"taskArn\":\"" TASK "\",\"taskDefinitionArn\":\"" DEFINITION_2 "\","
@@ -86,6 +89,7 @@ static void expect_crash(struct step_harness *h)
     step_expect(h, "ListTasks", "\"desiredStatus\":\"STOPPED\"", stopped_tasks);
     step_expect(h, "DescribeTasks", TASK, crashed_task);
     step_expect(h, "GetLogEvents", "app/app/0123456789abcdef0123456789abcdef", last_words);
+    step_expect(h, "DescribeTargetHealth", NULL, no_unhealthy_target);
 }
 
 static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
@@ -98,6 +102,7 @@ static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
     make_live(&h);
     step_expect(&h, "DescribeServices", "berth-shop", going_back);
     step_expect(&h, "ListServiceDeployments", "\"after\":", breaker_history);
+    step_expect(&h, "DescribeServiceRevisions", "arn:revision-2", our_revision);
     expect_crash(&h);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
@@ -119,7 +124,9 @@ static void absence_of_our_deployment_is_not_success(void **state)
     make_live(&h);
     step_expect(&h, "DescribeServices", NULL, rolled_back);
     step_expect(&h, "ListServiceDeployments", NULL, breaker_history);
+    step_expect(&h, "DescribeServiceRevisions", NULL, our_revision);
     step_expect(&h, "ListTasks", NULL, "{\"taskArns\":[]}");
+    step_expect(&h, "DescribeTargetHealth", NULL, no_unhealthy_target);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
@@ -140,7 +147,7 @@ static void a_first_release_that_fails_is_scaled_to_nothing(void **state)
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
-    assert_false(step_asked(&h, 4, "taskDefinition"));
+    assert_false(step_asked(&h, 5, "taskDefinition"));
     assert_non_null(strstr(e.hint, "Nothing of this app is live yet"));
     step_close(&h);
 }
@@ -181,6 +188,7 @@ static void a_rollout_that_never_ends_is_taken_back_to_what_was_live(void **stat
     step_expect(&h, "DescribeServices", NULL, rolling);
     step_expect(&h, "ListTasks", NULL, stopped_tasks);
     step_expect(&h, "DescribeTasks", NULL, task_of_another_release);
+    step_expect(&h, "DescribeTargetHealth", NULL, no_unhealthy_target);
     step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_1 "\"", deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
@@ -196,6 +204,8 @@ static void somebody_elses_deployment_over_ours_is_told(void **state)
     struct err e;
     (void)state;
     open_rolling(&h);
+    step_sql(&h, "UPDATE berth.releases SET waits = 100");
+    step_reload(&h, 1);
     step_expect(&h, "DescribeServices", NULL, rolled_back);
     step_expect(&h, "ListServiceDeployments", NULL,
                 "{\"serviceDeployments\":[{\"status\":\"SUCCESSFUL\"},{\"status\":\"STOPPED\"}]}");
@@ -203,6 +213,163 @@ static void somebody_elses_deployment_over_ours_is_told(void **state)
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
     assert_non_null(strstr(e.message, "somebody else deployed " DEFINITION_1));
+    step_close(&h);
+}
+
+/* v3 rolls out on the second task definition; v2 is of the first. */
+static void open_third(struct step_harness *h)
+{
+    open_rolling(h);
+    step_sql(h, "UPDATE berth.releases SET number = 3;"
+                "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, task_definition_arn)"
+                " VALUES ('shop', 2, 'push', 'live', repeat('b', 40), now(), '" DEFINITION_1 "')");
+    h->run.release.number = 3;
+    step_reload(h, 1);
+}
+
+static void an_older_release_that_a_frozen_worker_deployed_over_ours_is_replaced(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_third(&h);
+    step_expect(&h, "DescribeServices", NULL,
+                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT(
+                    "ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
+    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[{\"status\":\"IN_PROGRESS\"}]}");
+    step_expect(&h, "UpdateService", DEFINITION_2, deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message LIKE 'Somebody put v2 in the place of v3%')"));
+    step_close(&h);
+}
+
+static void a_rollback_of_an_earlier_rollout_is_not_taken_for_ours(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_third(&h);
+    step_expect(&h, "DescribeServices", NULL,
+                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT(
+                    "ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
+    step_expect(&h, "ListServiceDeployments", NULL, breaker_history);
+    step_expect(&h, "DescribeServiceRevisions", NULL, revision_of_another);
+    step_expect(&h, "UpdateService", DEFINITION_2, deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+static void an_answer_from_before_our_update_is_not_believed(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_third(&h);
+    step_expect(&h, "DescribeServices", NULL, SERVICES(DEPLOYMENT("ecs-svc/1", "PRIMARY", DEFINITION_1, "COMPLETED")));
+    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    assert_null(h.run.waits_for);
+    step_close(&h);
+}
+
+static void a_lost_update_is_found_and_not_repeated(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_sql(&h, "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'service', "
+                 "'berth-shop', '" SERVICE "', 'x')");
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_lose(&h, "UpdateService", DEFINITION_2);
+    step_expect(&h, "DescribeServices", "berth-shop",
+                "{\"services\":[{\"serviceArn\":\"" SERVICE "\",\"status\":\"ACTIVE\",\"deployments\":[" DEPLOYMENT(
+                    "ecs-svc/9", "PRIMARY", DEFINITION_2, "IN_PROGRESS") "]}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    assert_int_equal(answer, STEP_WAIT);
+    assert_true(step_holds(&h, "(SELECT ecs_deployment_id = 'ecs-svc/9' FROM berth.releases)"));
+    step_close(&h);
+}
+
+static void a_lost_creation_is_found_and_not_repeated(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_expect(&h, "RegisterTaskDefinition", NULL, registered);
+    step_lose(&h, "CreateService", DEFINITION_2);
+    step_expect(&h, "DescribeServices", "berth-shop",
+                "{\"services\":[{\"serviceArn\":\"" SERVICE "\",\"status\":\"ACTIVE\",\"deployments\":[" DEPLOYMENT(
+                    "ecs-svc/9", "PRIMARY", DEFINITION_2, "IN_PROGRESS") "]}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.resources WHERE kind = 'service' AND arn = '" SERVICE "')"));
+    step_close(&h);
+}
+
+static void a_failed_health_check_is_told_in_the_load_balancers_words(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, given_up);
+    step_expect(&h, "ListTasks", NULL, "{\"taskArns\":[]}");
+    step_expect(&h, "DescribeTargetHealth", "targetgroup%2Fberth-shop-1",
+                "<TargetHealthDescriptions><member><TargetHealth><State>unhealthy</State><Description>Health checks failed "
+                "with these codes: [502]</Description></TargetHealth></member></TargetHealthDescriptions>");
+    step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "GET /healthz"));
+    assert_non_null(strstr(e.message, "Health checks failed with these codes: [502]"));
+    step_close(&h);
+}
+
+static void an_abandoned_rollout_puts_back_what_is_live(void **state)
+{
+    struct step_harness h;
+    struct err e = { 0 };
+    (void)state;
+    open_rolling(&h);
+    make_live(&h);
+    step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_1 "\"", deployed);
+
+    assert_int_equal(rollout_abandon(&h.run, &e), 0);
+    step_close(&h);
+}
+
+static void an_abandoned_first_rollout_is_scaled_to_nothing(void **state)
+{
+    struct step_harness h;
+    struct err e = { 0 };
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
+
+    assert_int_equal(rollout_abandon(&h.run, &e), 0);
     step_close(&h);
 }
 
@@ -484,6 +651,14 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_lost_scale_down_is_asked_for_again_before_the_release_ends),
         cmocka_unit_test(a_rollout_that_never_ends_is_taken_back_to_what_was_live),
         cmocka_unit_test(somebody_elses_deployment_over_ours_is_told),
+        cmocka_unit_test(an_older_release_that_a_frozen_worker_deployed_over_ours_is_replaced),
+        cmocka_unit_test(a_rollback_of_an_earlier_rollout_is_not_taken_for_ours),
+        cmocka_unit_test(an_answer_from_before_our_update_is_not_believed),
+        cmocka_unit_test(a_lost_update_is_found_and_not_repeated),
+        cmocka_unit_test(a_lost_creation_is_found_and_not_repeated),
+        cmocka_unit_test(a_failed_health_check_is_told_in_the_load_balancers_words),
+        cmocka_unit_test(an_abandoned_rollout_puts_back_what_is_live),
+        cmocka_unit_test(an_abandoned_first_rollout_is_scaled_to_nothing),
         cmocka_unit_test(a_service_that_is_gone_is_told),
         cmocka_unit_test(a_service_that_is_not_ours_is_refused),
         cmocka_unit_test(a_service_of_ours_that_was_not_recorded_is_updated),

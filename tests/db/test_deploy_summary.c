@@ -21,8 +21,10 @@ static void make_app(struct fixture *f, const char *name, const char *state)
 {
     AUTO_BUF struct buf sql = { 0 };
 
-    buf_printf(&sql, "INSERT INTO berth.apps (app_name, repository, webhook_policy, state, created_at) VALUES ('%s', 'a/b', 'github', '%s', '2026-01-01Z')", name,
-               state);
+    buf_printf(&sql,
+               "INSERT INTO berth.apps (app_name, repository, webhook_policy, state, created_at) VALUES ('%s', 'a/b', "
+               "'github', '%s', '2026-01-01Z')",
+               name, state);
     harness_do(f->super, buf_text(&sql));
 }
 
@@ -45,7 +47,8 @@ static void make_live(struct fixture *f, const char *app, int release)
     AUTO_BUF struct buf sql = { 0 };
 
     buf_printf(&sql,
-               "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host) VALUES ('%s', %d, "
+               "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host) "
+               "VALUES ('%s', %d, "
                "repeat('a', 40), 'sha256:0', 'arn', '%s.example.org')",
                app, release, app);
     harness_do(f->super, buf_text(&sql));
@@ -225,7 +228,8 @@ static void a_row_that_moves_to_the_front_meanwhile_takes_no_other_row_along(voi
     page.after_changed = all[3].changed;
 
     /* The very row that the second page begins after, and one that it would have shown. */
-    harness_do(f->super, "UPDATE berth.releases SET state = 'failed', finished_at = '2026-06-16Z' WHERE app_name = 'd-queued'");
+    harness_do(f->super,
+               "UPDATE berth.releases SET state = 'failed', finished_at = '2026-06-16Z' WHERE app_name = 'd-queued'");
     make_release(f, "b-live-new", 2, "failed", 1);
 
     assert_string_equal(names(f, &page, &all, &count), "c-paused a-live-old h-none");

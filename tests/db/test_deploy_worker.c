@@ -15,6 +15,7 @@
 
 #include "core/deploy/move.h"
 #include "core/deploy/pipeline.h"
+#include "core/deploy/step_scope.h"
 #include "core/deploy/worker.h"
 #include "tests/db/harness.h"
 #include "tests/unit/support_transport.h"
@@ -71,13 +72,19 @@ static int has_rolled_out(struct step_run *run, enum step_answer *answer, struct
     return release_set(run, &facts, e);
 }
 
+static int goes_live(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    *answer = STEP_DONE;
+    return live_commit(run, e);
+}
+
 static struct pipeline_step steps[STEP_COUNT] = {
-    [STEP_SOURCE] = { "source", is_done, STEP_IDENTITY, 1, 60 },
-    [STEP_IDENTITY] = { "identity", is_done, STEP_BUILD, 1, 60 },
-    [STEP_BUILD] = { "build", chosen, STEP_ROUTE, 1, 60 },
-    [STEP_ROUTE] = { "route", is_done, STEP_ROLLOUT, 1, 60 },
-    [STEP_ROLLOUT] = { "rollout", has_rolled_out, STEP_LIVE, 1, 60 },
-    [STEP_LIVE] = { "live", live_ensure, STEP_LIVE, 1, 60 },
+    [STEP_SOURCE] = { "source", is_done, STEP_IDENTITY, 1, 60, NULL },
+    [STEP_IDENTITY] = { "identity", is_done, STEP_BUILD, 1, 60, NULL },
+    [STEP_BUILD] = { "build", chosen, STEP_ROUTE, 1, 60, NULL },
+    [STEP_ROUTE] = { "route", is_done, STEP_ROLLOUT, 1, 60, NULL },
+    [STEP_ROLLOUT] = { "rollout", has_rolled_out, STEP_LIVE, 1, 60, NULL },
+    [STEP_LIVE] = { "live", goes_live, STEP_LIVE, 1, 60, NULL },
 };
 
 static const struct settings settings = { .domain = "apps.example.test", .worker_lease_s = 150 };

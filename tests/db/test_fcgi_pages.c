@@ -44,7 +44,8 @@ static void assert_status(struct fixture *f, const char *method, const char *tar
     struct response response = ask(f, method, target, user);
 
     if (response.status != status)
-        fail_msg("%s %s as %s: %d, not %d\n%s", method, target, user ? user : "nobody", response.status, status, buf_text(&response.body));
+        fail_msg("%s %s as %s: %d, not %d\n%s", method, target, user ? user : "nobody", response.status, status,
+                 buf_text(&response.body));
     response_free(&response);
 }
 
@@ -73,30 +74,61 @@ static size_t occurrences(const char *text, const char *of)
 static void seed(struct fixture *f)
 {
     harness_do(f->super,
-               "INSERT INTO berth.apps (app_name, repository, webhook_policy, state) VALUES ('fresh', 'acme/fresh', 'github', 'active'),"
-               " ('failed', 'acme/failed', 'signed', 'active'), ('first-failed', 'acme/x', 'github', 'active'), ('moving', 'acme/x', 'github', 'active'),"
-               " ('queued', 'acme/x', 'github', 'active'), ('shop', 'acme/shop', 'github', 'active'), ('paused', 'acme/x', 'github', 'paused'),"
+               "INSERT INTO berth.apps (app_name, repository, webhook_policy, state) VALUES ('fresh', 'acme/fresh', "
+               "'github', 'active'),"
+               " ('failed', 'acme/failed', 'signed', 'active'), ('first-failed', 'acme/x', 'github', 'active'), "
+               "('moving', 'acme/x', 'github', 'active'),"
+               " ('queued', 'acme/x', 'github', 'active'), ('shop', 'acme/shop', 'github', 'active'), ('paused', "
+               "'acme/x', 'github', 'paused'),"
                " ('leaving', 'acme/x', 'github', 'deleting'), ('dropped', 'acme/x', 'github', 'active');"
-               "INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, source_version, build_id,"
+               "INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, "
+               "source_version, build_id,"
                " image_digest, task_definition_arn, error, hint, finished_at)"
-               " SELECT a, n, k, s, st, repeat('a', 40), t, b, 'v', 'b', " DIGEST ", 'arn', e, h, CASE WHEN s IN ('queued', 'running') THEN NULL ELSE now() END"
-               " FROM (VALUES ('failed', 1, 'push', 'live', 'live', 'title', 'teo', NULL, NULL), ('failed', 2, 'push', 'failed', 'build', 't', 'b', 'error', 'hint'),"
-               "  ('first-failed', 1, 'push', 'failed', 'source', NULL, NULL, NULL, NULL), ('moving', 1, 'push', 'live', 'live', 't', 'b', NULL, NULL),"
-               "  ('moving', 2, 'push', 'running', 'rollout', 't', 'b', NULL, NULL), ('queued', 1, 'redeploy', 'queued', 'source', 't', 'b', NULL, NULL),"
-               "  ('shop', 1, 'push', 'live', 'live', 't', 'b', NULL, NULL), ('shop', 2, 'push', 'superseded', 'build', 't', 'b', NULL, NULL),"
-               "  ('shop', 3, 'rollback', 'live', 'live', 't', 'b', NULL, NULL), ('dropped', 1, 'push', 'cancelled', 'build', 't', 'b', NULL, NULL))"
+               " SELECT a, n, k, s, st, repeat('a', 40), t, b, 'v', 'b', " DIGEST
+               ", 'arn', e, h, CASE WHEN s IN ('queued', 'running') THEN NULL ELSE now() END"
+               " FROM (VALUES ('failed', 1, 'push', 'live', 'live', 'title', 'teo', NULL, NULL), ('failed', 2, 'push', "
+               "'failed', 'build', 't', 'b', 'error', 'hint'),"
+               "  ('first-failed', 1, 'push', 'failed', 'source', NULL, NULL, NULL, NULL), ('moving', 1, 'push', "
+               "'live', 'live', 't', 'b', NULL, NULL),"
+               "  ('moving', 2, 'push', 'running', 'rollout', 't', 'b', NULL, NULL), ('queued', 1, 'redeploy', "
+               "'queued', 'source', 't', 'b', NULL, NULL),"
+               "  ('shop', 1, 'push', 'live', 'live', 't', 'b', NULL, NULL), ('shop', 2, 'push', 'superseded', "
+               "'build', 't', 'b', NULL, NULL),"
+               "  ('shop', 3, 'rollback', 'live', 'live', 't', 'b', NULL, NULL), ('dropped', 1, 'push', 'cancelled', "
+               "'build', 't', 'b', NULL, NULL))"
                " AS r (a, n, k, s, st, t, b, e, h);"
-               "INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT app_name, number, 'source', k, 'message'"
+               "INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT app_name, number, "
+               "'source', k, 'message'"
                " FROM berth.releases, unnest(ARRAY['info', 'done', 'retry', 'failed']) k;"
                "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)"
-               " SELECT app_name, max(number), 'short', " DIGEST ", 'arn', app_name || '.example.org' FROM berth.releases WHERE state = 'live' GROUP BY app_name;"
-               "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'target_group', 'n', 'arn', 'h')");
+               " SELECT app_name, max(number), 'short', " DIGEST
+               ", 'arn', app_name || '.example.org' FROM berth.releases WHERE state = 'live' GROUP BY app_name;"
+               "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'target_group', "
+               "'n', 'arn', 'h')");
 }
 
 static const char *const targets[] = {
-    "/", "/?only=failed", "/?only=live", "/?only=none", "/apps/fresh", "/apps/failed", "/apps/first-failed", "/apps/moving", "/apps/queued", "/apps/shop",
-    "/apps/paused", "/apps/leaving", "/apps/dropped", "/apps/failed/releases/1", "/apps/failed/releases/2", "/apps/first-failed/releases/1",
-    "/apps/moving/releases/2", "/apps/queued/releases/1", "/apps/shop/releases/1", "/apps/shop/releases/2", "/apps/shop/releases/3",
+    "/",
+    "/?only=failed",
+    "/?only=live",
+    "/?only=none",
+    "/apps/fresh",
+    "/apps/failed",
+    "/apps/first-failed",
+    "/apps/moving",
+    "/apps/queued",
+    "/apps/shop",
+    "/apps/paused",
+    "/apps/leaving",
+    "/apps/dropped",
+    "/apps/failed/releases/1",
+    "/apps/failed/releases/2",
+    "/apps/first-failed/releases/1",
+    "/apps/moving/releases/2",
+    "/apps/queued/releases/1",
+    "/apps/shop/releases/1",
+    "/apps/shop/releases/2",
+    "/apps/shop/releases/3",
     "/apps/dropped/releases/1",
 };
 enum { TARGETS = sizeof targets / sizeof *targets };
@@ -164,9 +196,20 @@ static void a_refusal_tells_nothing_of_the_apps(void **state)
 
 static void what_is_not_there_is_404(void **state)
 {
-    static const char *const missing[] = { "/apps/nobody",         "/apps/shop/releases/99", "/apps/shop/releases/0", "/apps/shop/releases/-1",
-                                           "/apps/shop/releases/99999999999999999999", "/apps/shop/releases/1x", "/apps/shop/releases/", "/apps/",
-                                           "/apps/UPPER", "/apps/..", "/apps/%3Cscript%3E", "/nothing", "/apps/shop/", "/apps/nobody/releases/1" };
+    static const char *const missing[] = { "/apps/nobody",
+                                           "/apps/shop/releases/99",
+                                           "/apps/shop/releases/0",
+                                           "/apps/shop/releases/-1",
+                                           "/apps/shop/releases/99999999999999999999",
+                                           "/apps/shop/releases/1x",
+                                           "/apps/shop/releases/",
+                                           "/apps/",
+                                           "/apps/UPPER",
+                                           "/apps/..",
+                                           "/apps/%3Cscript%3E",
+                                           "/nothing",
+                                           "/apps/shop/",
+                                           "/apps/nobody/releases/1" };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof missing / sizeof *missing; i++)
@@ -175,8 +218,18 @@ static void what_is_not_there_is_404(void **state)
 
 static void a_query_that_no_link_of_ours_carries_is_400(void **state)
 {
-    static const char *const wrong[] = { "/?only=", "/?only=all", "/?only=failed%00", "/?after=", "/?after=shop", "/?after=1.2", "/?after=1.2.", "/?after=-1.2.shop",
-                                         "/?after=1.-2.shop", "/?after=1.99999999999999999999.shop", "/?after=1.2.UPPER", "/?after=10.2.shop",
+    static const char *const wrong[] = { "/?only=",
+                                         "/?only=all",
+                                         "/?only=failed%00",
+                                         "/?after=",
+                                         "/?after=shop",
+                                         "/?after=1.2",
+                                         "/?after=1.2.",
+                                         "/?after=-1.2.shop",
+                                         "/?after=1.-2.shop",
+                                         "/?after=1.99999999999999999999.shop",
+                                         "/?after=1.2.UPPER",
+                                         "/?after=10.2.shop",
                                          "/?after=1.2.shop'--" };
     struct fixture *f = *state;
 
@@ -186,9 +239,15 @@ static void a_query_that_no_link_of_ours_carries_is_400(void **state)
 
 static void each_page_has_the_headers_that_keep_it_safe(void **state)
 {
-    static const char *const wanted[] = { "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy", "Cache-Control" };
-    static const struct { const char *target, *user; } asked[] = { { "/", "operator" }, { "/apps/shop", "operator" }, { "/apps/shop/releases/1", "operator" },
-                                                                     { "/nothing", "operator" }, { "/", "visitor" } };
+    static const char *const wanted[] = { "Content-Security-Policy", "X-Content-Type-Options", "Referrer-Policy",
+                                          "Cache-Control" };
+    static const struct {
+        const char *target, *user;
+    } asked[] = { { "/", "operator" },
+                  { "/apps/shop", "operator" },
+                  { "/apps/shop/releases/1", "operator" },
+                  { "/nothing", "operator" },
+                  { "/", "visitor" } };
     struct fixture *f = *state;
 
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
@@ -254,12 +313,16 @@ static void collect_leaves(const json_object *value, const char *path, json_obje
 }
 
 /* Reads the page's model as its handler does, and renders it; adds to what was asked for and to what there was. */
-static void render_one(struct fixture *f, const struct view *view, admin_model *model, const char *app, const char *release, const char *target,
-                       json_object *used, json_object *leaves)
+static void render_one(struct fixture *f, const struct view *view, admin_model *model, const char *app,
+                       const char *release, const char *target, json_object *used, json_object *leaves)
 {
     struct admin *admin = f->application.context;
-    struct request request = { .mem = f->mem, .method = "GET", .remote_user = "operator", .query = "",
-                               .values = { { "app", app }, { "release", release } }, .value_count = 2 };
+    struct request request = { .mem = f->mem,
+                               .method = "GET",
+                               .remote_user = "operator",
+                               .query = "",
+                               .values = { { "app", app }, { "release", release } },
+                               .value_count = 2 };
     AUTO_DB struct db *db = harness_take(admin->db);
     AUTO_JSON json_object *made = NULL;
     AUTO_BUF struct buf out = { 0 };
@@ -321,28 +384,37 @@ static void assert_joined(const char *page, const json_object *used, const json_
     assert_int_equal(count_unfed_bindings(page, used, mem), 0);
 }
 
-static void render_each(struct fixture *f, enum admin_page page, admin_model *model, json_object *used, json_object *leaves)
+static void render_each(struct fixture *f, enum admin_page page, admin_model *model, json_object *used,
+                        json_object *leaves)
 {
     const struct admin *admin = f->application.context;
 
     for (int i = 0; i < TARGETS; i++) {
         char app[32] = "", release[8] = "";
         int parts = sscanf(targets[i], "/apps/%31[a-z-]/releases/%7s", app, release);
-        if ((page == PAGE_OVERVIEW && parts <= 0) || (page == PAGE_APP && parts == 1) || (page == PAGE_RELEASE && parts == 2))
+        if ((page == PAGE_OVERVIEW && parts <= 0) || (page == PAGE_APP && parts == 1) ||
+            (page == PAGE_RELEASE && parts == 2))
             render_one(f, admin->views[page], model, app, release, targets[i], used, leaves);
     }
 }
 
 static void every_binding_has_data_and_all_data_is_shown(void **state)
 {
-    static const struct { enum admin_page page; admin_model *model; const char *file; } pages[] = {
-        { PAGE_OVERVIEW, overview_model, "overview.html" }, { PAGE_APP, app_model, "app.html" }, { PAGE_RELEASE, release_model, "release.html" } };
+    static const struct {
+        enum admin_page page;
+        admin_model *model;
+        const char *file;
+    } pages[] = { { PAGE_OVERVIEW, overview_model, "overview.html" },
+                  { PAGE_APP, app_model, "app.html" },
+                  { PAGE_RELEASE, release_model, "release.html" } };
     struct fixture *f = *state;
     /* More than a page of apps, and of releases: then the links to the rest are there too. */
-    harness_do(f->super, "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'more' || i, 'a/b', 'github' FROM generate_series(1, 110) i;"
-                         "INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('long', 'a/b', 'github');"
-                         "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
-                         " SELECT 'long', i, 'push', 'failed', repeat('a', 40), now() FROM generate_series(1, 60) i");
+    harness_do(f->super,
+               "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'more' || i, 'a/b', 'github' FROM "
+               "generate_series(1, 110) i;"
+               "INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('long', 'a/b', 'github');"
+               "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at)"
+               " SELECT 'long', i, 'push', 'failed', repeat('a', 40), now() FROM generate_series(1, 60) i");
 
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         AUTO_JSON json_object *used = json_new_object();
@@ -408,7 +480,8 @@ static void an_app_without_a_release_says_what_to_do(void **state)
 static void an_installation_without_an_app_says_what_to_do(void **state)
 {
     struct fixture *f = *state;
-    harness_do(f->super, "DELETE FROM berth.resources; DELETE FROM berth.deployments; DELETE FROM berth.release_events; DELETE FROM berth.releases;"
+    harness_do(f->super, "DELETE FROM berth.resources; DELETE FROM berth.deployments; DELETE FROM "
+                         "berth.release_events; DELETE FROM berth.releases;"
                          "DELETE FROM berth.apps");
 
     assert_non_null(strstr(page_of(f, "/"), "berth apps create shop"));
@@ -417,12 +490,15 @@ static void an_installation_without_an_app_says_what_to_do(void **state)
 static void times_out_of_any_range_break_no_page(void **state)
 {
     struct fixture *f = *state;
-    static const char *const times[] = { "infinity", "-infinity", "0044-03-15 BC", "294275-01-01", "1969-01-01", "2999-01-01" };
+    static const char *const times[] = { "infinity",     "-infinity",  "0044-03-15 BC",
+                                         "294275-01-01", "1969-01-01", "2999-01-01" };
 
     for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
         harness_do(f->super, arena_printf(f->mem,
-                                          "UPDATE berth.releases SET created_at = '%s'; UPDATE berth.releases SET finished_at = '%s' WHERE finished_at IS NOT NULL;"
-                                          "UPDATE berth.release_events SET at = '%s'; UPDATE berth.deployments SET live_since = '%s'; UPDATE berth.apps SET created_at = '%s'",
+                                          "UPDATE berth.releases SET created_at = '%s'; UPDATE berth.releases SET "
+                                          "finished_at = '%s' WHERE finished_at IS NOT NULL;"
+                                          "UPDATE berth.release_events SET at = '%s'; UPDATE berth.deployments SET "
+                                          "live_since = '%s'; UPDATE berth.apps SET created_at = '%s'",
                                           times[i], times[i], times[i], times[i], times[i]));
         a_page_is_made_of_every_state(state);
     }
@@ -434,8 +510,12 @@ static void make_apps(struct fixture *f, int wanted)
 {
     int made = 9; /* by seed */
 
-    harness_do(f->super, arena_printf(f->mem, "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'more' || i, 'a/b', 'github' "
-                                              "FROM generate_series(1, %d) i", wanted - made));
+    harness_do(f->super,
+               arena_printf(
+                   f->mem,
+                   "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'more' || i, 'a/b', 'github' "
+                   "FROM generate_series(1, %d) i",
+                   wanted - made));
 }
 
 static const char *next_link(const char *page, struct arena *mem)
@@ -448,7 +528,7 @@ static const char *next_link(const char *page, struct arena *mem)
         at--;
     const char *escaped = arena_copy_n(mem, at + 6, strcspn(at + 6, "\""));
     const char *and = strstr(escaped, "&amp;");
-    return and ? arena_printf(mem, "%.*s&%s", (int)(and - escaped), escaped, and + 5) : escaped;
+    return and? arena_printf(mem, "%.*s&%s", (int)(and-escaped), escaped, and+5) : escaped;
 }
 
 static void a_hundred_apps_are_one_page(void **state)
@@ -479,7 +559,8 @@ static void the_next_app_is_on_a_second_page(void **state)
 static void a_page_of_one_condition_goes_on_in_that_condition(void **state)
 {
     struct fixture *f = *state;
-    harness_do(f->super, "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'none' || i, 'a/b', 'github' FROM generate_series(1, 150) i");
+    harness_do(f->super, "INSERT INTO berth.apps (app_name, repository, webhook_policy) SELECT 'none' || i, 'a/b', "
+                         "'github' FROM generate_series(1, 150) i");
 
     const char *first = page_of(f, "/?only=none");
     const char *second = page_of(f, next_link(first, f->mem));
@@ -498,8 +579,11 @@ static int setup(void **state)
 
     f = (struct fixture){ .database = harness_database_new(), .mem = arena_new() };
     f.super = harness_pool(f.database, HARNESS_SUPERUSER, 1);
-    f.settings = (struct settings){ .database_admin = harness_conninfo(f.database, HARNESS_ADMIN), .database_connections = 2, .www = SOURCE_DIR "/www",
-                                    .domain = "apps.example.org", .admin_operators = { .items = operators, .count = 1 } };
+    f.settings = (struct settings){ .database_admin = harness_conninfo(f.database, HARNESS_ADMIN),
+                                    .database_connections = 2,
+                                    .www = SOURCE_DIR "/www",
+                                    .domain = "apps.example.org",
+                                    .admin_operators = { .items = operators, .count = 1 } };
     if (admin_open(&f.settings, &f.application, &e))
         fail_msg("%s", e.message);
     seed(&f);

@@ -50,21 +50,23 @@ class Skeleton(html.parser.HTMLParser):
 @pytest.fixture(scope="module")
 def pages():
     made = Pages()
-    fleet.seed(made.postgres)
-    made.postgres.sql("""
-        INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('hostile', 'acme/hostile', 'github');
-        INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, source_version, build_id, image_digest,
-            task_definition_arn, error, hint, finished_at)
-            SELECT 'hostile', n, 'push', s, 'build', repeat('a', 40), 'x', 'x', 'x', 'x', 'sha256:' || repeat('0', 64), 'x', 'x', 'x', now()
-              FROM (VALUES (1, 'live'), (2, 'failed')) r (n, s);
-        INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT 'hostile', n, 'source', 'info', 'x' FROM generate_series(1, 2) n;
-        INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)
-            VALUES ('hostile', 1, repeat('a', 40), 'x', 'x', 'x');
-        INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('hostile', 'service', 'x', 'x', 'x');
-    """)
-    made.wait_until_ready()
-    yield made
-    made.end()
+    try:
+        fleet.seed(made.postgres)
+        made.postgres.sql("""
+            INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('hostile', 'acme/hostile', 'github');
+            INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, source_version, build_id, image_digest,
+                task_definition_arn, error, hint, finished_at)
+                SELECT 'hostile', n, 'push', s, 'build', repeat('a', 40), 'x', 'x', 'x', 'x', 'sha256:' || repeat('0', 64), 'x', 'x', 'x', now()
+                  FROM (VALUES (1, 'live'), (2, 'failed')) r (n, s);
+            INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT 'hostile', n, 'source', 'info', 'x' FROM generate_series(1, 2) n;
+            INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host)
+                VALUES ('hostile', 1, repeat('a', 40), 'x', 'x', 'x');
+            INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('hostile', 'service', 'x', 'x', 'x');
+        """)
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.end()
 
 
 def quoted(text):

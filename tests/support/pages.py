@@ -31,7 +31,15 @@ class Answer:
 class Pages:
     def __init__(self, settings=None):
         self.folder = make_folder()
+        self.responder = self.lighttpd = None
         self.postgres = Postgres(self.folder / "pg")
+        try:
+            self._start(settings)
+        except BaseException:
+            self.end()
+            raise
+
+    def _start(self, settings):
         self.postgres.migrate()
         self.env = {**os.environ, **self.postgres.env, "BERTH_ADMIN_OPERATORS": "operator", "BERTH_PLATFORM_DOMAIN": DOMAIN,
                     "BERTH_ADMIN_WWW": str(TOP / "www"), **(settings or {})}
@@ -44,8 +52,9 @@ class Pages:
 
     def end(self):
         try:
-            self.responder.end()
-            self.lighttpd.end()
+            for part in (self.responder, self.lighttpd):
+                if part:
+                    part.end()
         finally:
             self.postgres.remove()
             shutil.rmtree(self.folder, ignore_errors=True)

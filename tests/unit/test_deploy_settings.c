@@ -71,7 +71,7 @@ static void a_value_of_the_wrong_shape_is_refused_with_its_name(void **state)
         { "BERTH_GITHUB_TOKEN_SECRET", "has space", "token_secret" },
         { "BERTH_HOOKS_URL", "berth.example.com", "url" },
         { "BERTH_HOOKS_BODY_MAX", "26214401", "BODY_MAX" },
-        { "BERTH_WORKER_LEASE_S", "60", "LEASE_S" },
+        { "BERTH_WORKER_LEASE_S", "1", "LEASE_S" },
     };
     (void)state;
 

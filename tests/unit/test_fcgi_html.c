@@ -42,17 +42,20 @@ static void controls_are_replaced_but_for_tab_and_line_end(void **state)
 static void other_characters_stay_as_they_are(void **state)
 {
     (void)state;
-    assert_escaped("\xe2\x80\xa8\xe2\x80\xae\xf0\x9f\x9a\xa2\xc3\xbc", "\xe2\x80\xa8\xe2\x80\xae\xf0\x9f\x9a\xa2\xc3\xbc");
+    assert_escaped("\xe2\x80\xa8\xe2\x80\xae\xf0\x9f\x9a\xa2\xc3\xbc",
+                   "\xe2\x80\xa8\xe2\x80\xae\xf0\x9f\x9a\xa2\xc3\xbc");
 }
 
 static void what_is_no_utf8_is_replaced_and_hides_nothing(void **state)
 {
     (void)state;
     assert_escaped("\xff<", REPLACED "&lt;");
-    assert_escaped("\xc3<b", REPLACED "&lt;b");       /* a first byte alone does not swallow what follows */
+    assert_escaped("\xc3<b", REPLACED "&lt;b");               /* a first byte alone does not swallow what follows */
     assert_escaped("\xc3\xbc\x80|", "\xc3\xbc" REPLACED "|"); /* a continuation too many */
-    assert_escaped("\xe2\x80", REPLACED REPLACED);     /* cut off at the end */
-    assert_escaped("\xc0\xbc" "b", REPLACED REPLACED "b"); /* an overlong "<" */
+    assert_escaped("\xe2\x80", REPLACED REPLACED);            /* cut off at the end */
+    assert_escaped("\xc0\xbc"
+                   "b",
+                   REPLACED REPLACED "b"); /* an overlong "<" */
     assert_escaped("\xed\xa0\x80", REPLACED REPLACED REPLACED);
 }
 
@@ -77,8 +80,10 @@ static void any_bytes_come_out_as_utf8_without_a_markup_character(void **state)
 
 static void an_address_of_this_site_or_of_a_known_scheme_is_kept(void **state)
 {
-    static const char *const safe[] = { "/", "/apps/shop", "apps/shop", "?only=failed", "#content", "", "https://shop.example.com/",
-                                        "http://x/", "HTTPS://x/", "mailto:a@b", "/a:b", "?a:b", "#a:b", "https://x/?q=\xc3\xbc" };
+    static const char *const safe[] = {
+        "/",         "/apps/shop", "apps/shop",  "?only=failed", "#content", "",     "https://shop.example.com/",
+        "http://x/", "HTTPS://x/", "mailto:a@b", "/a:b",         "?a:b",     "#a:b", "https://x/?q=\xc3\xbc"
+    };
     (void)state;
 
     for (size_t i = 0; i < sizeof safe / sizeof *safe; i++)
@@ -89,10 +94,33 @@ static void an_address_of_this_site_or_of_a_known_scheme_is_kept(void **state)
 static void every_other_address_is_refused(void **state)
 {
     static const char *const hostile[] = {
-        "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "\tjavascript:x", "java\tscript:x", "java\nscript:x",
-        "java\rscript:x", "\x01javascript:x", "javascript\x7f:x", "data:text/html,<script>", "DATA:text/html,x", "vbscript:x", "blob:x",
-        "file:///etc/passwd", "//evil.example/", "/\\evil.example/", "\\\\evil.example", "\\/evil.example", "/\t/evil.example", ":x",
-        "https\t://x", "javascript&colon;alert(1):", "x-javascript:1", "httpss:x", "http s:x", "view-source:x", "intent://x",
+        "javascript:alert(1)",
+        "JaVaScRiPt:alert(1)",
+        " javascript:alert(1)",
+        "\tjavascript:x",
+        "java\tscript:x",
+        "java\nscript:x",
+        "java\rscript:x",
+        "\x01javascript:x",
+        "javascript\x7f:x",
+        "data:text/html,<script>",
+        "DATA:text/html,x",
+        "vbscript:x",
+        "blob:x",
+        "file:///etc/passwd",
+        "//evil.example/",
+        "/\\evil.example/",
+        "\\\\evil.example",
+        "\\/evil.example",
+        "/\t/evil.example",
+        ":x",
+        "https\t://x",
+        "javascript&colon;alert(1):",
+        "x-javascript:1",
+        "httpss:x",
+        "http s:x",
+        "view-source:x",
+        "intent://x",
     };
     (void)state;
 

@@ -13,7 +13,8 @@
 
 #include "fcgi/view.h"
 
-#define PAGE(body) "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><body>" body "</body></html>"
+#define PAGE(body)                                                                                                     \
+    "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><body>" body "</body></html>"
 #define SHOWN(body) "<!DOCTYPE html>\n<html lang=\"en\"><body>" body "</body></html>\n"
 
 /* The page as a file, loaded; NULL when it is refused. */
@@ -157,9 +158,22 @@ static void a_binding_with_a_slip_is_refused(void **state)
 
 static void html_that_a_browser_would_read_otherwise_is_refused(void **state)
 {
-    static const char *const bodies[] = { "<SCRIPT>x</SCRIPT>", "<P/>", "<p onClick=\"x\"/>", "<p STYLE=\"x\"/>", "<iframe/>", "<object/>", "<embed/>",
-                                          "<base/>", "<noscript/>", "<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "<math/>", "<xmp/>", "<plaintext/>",
-                                          "<x:script xmlns:x=\"urn:x\"/>", "<p xmlns:x=\"urn:x\" x:onclick=\"y\"/>", "<p xmlns=\"urn:x\"/>" };
+    static const char *const bodies[] = { "<SCRIPT>x</SCRIPT>",
+                                          "<P/>",
+                                          "<p onClick=\"x\"/>",
+                                          "<p STYLE=\"x\"/>",
+                                          "<iframe/>",
+                                          "<object/>",
+                                          "<embed/>",
+                                          "<base/>",
+                                          "<noscript/>",
+                                          "<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
+                                          "<math/>",
+                                          "<xmp/>",
+                                          "<plaintext/>",
+                                          "<x:script xmlns:x=\"urn:x\"/>",
+                                          "<p xmlns:x=\"urn:x\" x:onclick=\"y\"/>",
+                                          "<p xmlns=\"urn:x\"/>" };
     (void)state;
 
     for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
@@ -180,25 +194,31 @@ static void a_refusal_names_the_line(void **state)
 static void a_page_is_written_as_html(void **state)
 {
     (void)state;
-    assert_shows(PAGE("<p class=\"a &amp; &quot;b&quot;\">1 &lt; 2 &amp; <br/><img src=\"/x.svg\" alt=\"\"/><!-- no --></p><p></p>"), "{}",
-                 SHOWN("<p class=\"a &amp; &quot;b&quot;\">1 &lt; 2 &amp; <br><img src=\"/x.svg\" alt=\"\"></p><p></p>"));
+    assert_shows(
+        PAGE("<p class=\"a &amp; &quot;b&quot;\">1 &lt; 2 &amp; <br/><img src=\"/x.svg\" alt=\"\"/><!-- no "
+             "--></p><p></p>"),
+        "{}", SHOWN("<p class=\"a &amp; &quot;b&quot;\">1 &lt; 2 &amp; <br><img src=\"/x.svg\" alt=\"\"></p><p></p>"));
     assert_shows(PAGE("<![CDATA[<b>]]>"), "{}", SHOWN("&lt;b&gt;"));
 }
 
 static void text_takes_the_place_of_the_sample(void **state)
 {
     (void)state;
-    assert_shows(PAGE("<p data-text=\"a\">sample<b>!</b></p>"), "{\"a\":\"<b>x</b>\"}", SHOWN("<p>&lt;b&gt;x&lt;/b&gt;</p>"));
+    assert_shows(PAGE("<p data-text=\"a\">sample<b>!</b></p>"), "{\"a\":\"<b>x</b>\"}",
+                 SHOWN("<p>&lt;b&gt;x&lt;/b&gt;</p>"));
     assert_shows(PAGE("<p data-text=\"a\"/>"), "{\"a\":-7}", SHOWN("<p>-7</p>"));
     assert_shows(PAGE("<p data-text=\"a/b\"/>"), "{\"a\":{\"b\":\"x\"}}", SHOWN("<p>x</p>"));
-    assert_shows(PAGE("<title data-text=\"a\"/>"), "{\"a\":\"</title><script>\"}", SHOWN("<title>&lt;/title&gt;&lt;script&gt;</title>"));
+    assert_shows(PAGE("<title data-text=\"a\"/>"), "{\"a\":\"</title><script>\"}",
+                 SHOWN("<title>&lt;/title&gt;&lt;script&gt;</title>"));
 }
 
 static void an_attribute_is_set_or_present_or_absent(void **state)
 {
     (void)state;
-    assert_shows(PAGE("<a href=\"/sample\" data-attr-href=\"a\">x</a>"), "{\"a\":\"/y?a=1&b=\\\"\"}", SHOWN("<a href=\"/y?a=1&amp;b=&quot;\">x</a>"));
-    assert_shows(PAGE("<input checked=\"checked\" data-attr-checked=\"a\"/>"), "{\"a\":true}", SHOWN("<input checked>"));
+    assert_shows(PAGE("<a href=\"/sample\" data-attr-href=\"a\">x</a>"), "{\"a\":\"/y?a=1&b=\\\"\"}",
+                 SHOWN("<a href=\"/y?a=1&amp;b=&quot;\">x</a>"));
+    assert_shows(PAGE("<input checked=\"checked\" data-attr-checked=\"a\"/>"), "{\"a\":true}",
+                 SHOWN("<input checked>"));
     assert_shows(PAGE("<input checked=\"checked\" data-attr-checked=\"a\"/>"), "{\"a\":false}", SHOWN("<input>"));
     assert_shows(PAGE("<a data-attr-aria-current=\"a\"/>"), "{\"a\":\"page\"}", SHOWN("<a aria-current=\"page\"></a>"));
 }
@@ -208,7 +228,8 @@ static void an_unsafe_address_becomes_a_harmless_one(void **state)
     (void)state;
     assert_shows(PAGE("<a data-attr-href=\"a\"/>"), "{\"a\":\"javascript:alert(1)\"}", SHOWN("<a href=\"#\"></a>"));
     assert_shows(PAGE("<img data-attr-src=\"a\"/>"), "{\"a\":\"data:image/svg+xml,<svg/>\"}", SHOWN("<img src=\"#\">"));
-    assert_shows(PAGE("<form data-attr-action=\"a\"/>"), "{\"a\":\"//evil.example\"}", SHOWN("<form action=\"#\"></form>"));
+    assert_shows(PAGE("<form data-attr-action=\"a\"/>"), "{\"a\":\"//evil.example\"}",
+                 SHOWN("<form action=\"#\"></form>"));
     assert_shows(PAGE("<a href=\"JAVASCRIPT:x\"/>"), "{}", SHOWN("<a href=\"#\"></a>"));
 }
 
@@ -232,11 +253,13 @@ static void a_condition_keeps_or_drops_its_element(void **state)
 static void an_element_is_repeated_in_the_scope_of_each_item(void **state)
 {
     (void)state;
-    assert_shows(PAGE("<p data-each=\"a\" data-text=\"b\"/>"), "{\"a\":[{\"b\":1},{\"b\":2}]}", SHOWN("<p>1</p><p>2</p>"));
-    assert_shows(PAGE("<p data-each=\"a\" data-if=\"b\">x</p>"), "{\"a\":[{\"b\":true},{\"b\":false}]}", SHOWN("<p>x</p>"));
+    assert_shows(PAGE("<p data-each=\"a\" data-text=\"b\"/>"), "{\"a\":[{\"b\":1},{\"b\":2}]}",
+                 SHOWN("<p>1</p><p>2</p>"));
+    assert_shows(PAGE("<p data-each=\"a\" data-if=\"b\">x</p>"), "{\"a\":[{\"b\":true},{\"b\":false}]}",
+                 SHOWN("<p>x</p>"));
     assert_shows(PAGE("<p data-each=\"a\" data-text=\".\"/>"), "{\"a\":[\"x\",\"y\"]}", SHOWN("<p>x</p><p>y</p>"));
-    assert_shows(PAGE("<p data-each=\"a\"><b data-each=\"b\" data-text=\"/c\"/></p>"), "{\"c\":9,\"a\":[{\"b\":[1,2]},{\"b\":[]}]}",
-                 SHOWN("<p><b>9</b><b>9</b></p><p></p>"));
+    assert_shows(PAGE("<p data-each=\"a\"><b data-each=\"b\" data-text=\"/c\"/></p>"),
+                 "{\"c\":9,\"a\":[{\"b\":[1,2]},{\"b\":[]}]}", SHOWN("<p><b>9</b><b>9</b></p><p></p>"));
     assert_shows(PAGE("<p data-each=\"a\"/>"), "{\"a\":[]}", SHOWN(""));
 }
 

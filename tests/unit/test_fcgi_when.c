@@ -26,8 +26,15 @@ static void a_time_is_parsed_to_the_millisecond(void **state)
 
 static void what_is_no_time_is_told_apart(void **state)
 {
-    static const char *const wrong[] = { NULL, "", "infinity", "2026-06-15", "2026-06-15T12:00:00", "2026-06-15T12:00:00+02:00", "10000-01-01T00:00:00Z",
-                                         "2026-06-15T12:00:00Zx", "2026-13-45T99:99:99Z" };
+    static const char *const wrong[] = { NULL,
+                                         "",
+                                         "infinity",
+                                         "2026-06-15",
+                                         "2026-06-15T12:00:00",
+                                         "2026-06-15T12:00:00+02:00",
+                                         "10000-01-01T00:00:00Z",
+                                         "2026-06-15T12:00:00Zx",
+                                         "2026-13-45T99:99:99Z" };
     (void)state;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

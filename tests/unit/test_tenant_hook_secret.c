@@ -289,6 +289,46 @@ static void a_fresh_secret_is_random_tagged_and_given_back_once(void **state)
     assert_non_null(strstr(fake_body(f->fake, 0), "\"ClientRequestToken\":\""));
 }
 
+static const char being_deleted[] =
+    "{\"__type\":\"InvalidRequestException\",\"message\":\"You can't create this secret because a secret with this name is already "
+    "scheduled for deletion.\"}";
+
+static void expect_deleted_one(struct fixture *f, const char *owner)
+{
+    fake_expect(f->fake, "POST", NULL, "\"Name\":\"berth/hooks/shop\"");
+    fake_reply(f->fake, 400, NULL, being_deleted);
+    fake_expect(f->fake, "POST", NULL, "berth/hooks/shop");
+    fake_reply(f->fake, 200, NULL,
+               strcmp(owner, "shop") ? "{\"Tags\":[]}" : "{\"Tags\":[{\"Key\":\"berth:app\",\"Value\":\"shop\"}]}");
+}
+
+static void a_secret_that_is_being_deleted_and_not_berth_s_is_not_brought_back(void **state)
+{
+    struct fixture *f = *state;
+    expect_deleted_one(f, "nobody");
+
+    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), ERR_CONFLICT);
+
+    assert_null(f->current);
+}
+
+static void that_of_a_destroyed_app_is_brought_back_with_a_new_value(void **state)
+{
+    struct fixture *f = *state;
+    expect_deleted_one(f, "shop");
+    fake_expect(f->fake, "POST", NULL, "berth/hooks/shop");
+    fake_reply(f->fake, 200, NULL, "{}");
+    fake_expect(f->fake, "POST", NULL, "berth/hooks/shop");
+    fake_reply(f->fake, 200, NULL, "{\"Tags\":[{\"Key\":\"berth:app\",\"Value\":\"shop\"}]}");
+    fake_expect(f->fake, "POST", NULL, "SecretString");
+    fake_reply(f->fake, 200, NULL, "{}");
+
+    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), 0);
+
+    assert_string_equal(fake_header(f->fake, 2, "x-amz-target"), "secretsmanager.RestoreSecret");
+    assert_non_null(strstr(fake_body(f->fake, 4), secret_bytes(f->current)));
+}
+
 static void ours_is_replaced_when_asked_for(void **state)
 {
     struct fixture *f = *state;
@@ -323,6 +363,8 @@ int main(void)
         TEST(a_secret_that_is_there_is_not_replaced_unasked),
         TEST(a_secret_that_is_not_berth_s_is_never_replaced),
         TEST(a_fresh_secret_is_random_tagged_and_given_back_once),
+        TEST(a_secret_that_is_being_deleted_and_not_berth_s_is_not_brought_back),
+        TEST(that_of_a_destroyed_app_is_brought_back_with_a_new_value),
         TEST(ours_is_replaced_when_asked_for),
     };
 

@@ -1,0 +1,42 @@
+#include "core/deploy/specs.h"
+
+#include "core/deploy/policies.h"
+
+enum {
+    HEALTH_INTERVAL_S = 10,
+    HEALTH_TIMEOUT_S = 5,
+    HEALTH_COUNT = 2,
+    BREAKER_FAILURES = 3,
+    GRACE_S = 60 /* how long after its start a task may fail its health checks */
+};
+
+json_object *spec_health_check(const struct app *app)
+{
+    return json_build("{s:s, s:s, s:i, s:i, s:i, s:i, s:{s:s}}", "HealthCheckProtocol", "HTTP", "HealthCheckPath",
+                      app->health_check_path, "HealthCheckIntervalSeconds", HEALTH_INTERVAL_S,
+                      "HealthCheckTimeoutSeconds", HEALTH_TIMEOUT_S, "HealthyThresholdCount", HEALTH_COUNT,
+                      "UnhealthyThresholdCount", HEALTH_COUNT, "Matcher", "HttpCode", "200-399");
+}
+
+json_object *spec_service(const struct settings *settings, const struct app *app, const char *target_group_arn)
+{
+    json_object *subnets = json_new_array();
+    json_object *ask;
+
+    for (size_t i = 0; i < settings->subnets.count; i++)
+        json_append(subnets, json_text(settings->subnets.items[i]));
+    /* While it rolls out an app has twice its tasks. The breaker's own defaults would take up to 200 failures, and forget them at each healthy task. */
+    ask = json_build("{s:{s:i, s:i, s:{s:b, s:b, s:b, s:{s:s, s:i}}}, s:{s:{s:o, s:[s], s:s}}}",
+                     "deploymentConfiguration", "minimumHealthyPercent", 100, "maximumPercent", 200,
+                     "deploymentCircuitBreaker", "enable", 1, "rollback", 1, "resetOnHealthyTask", 0,
+                     "thresholdConfiguration", "type", "COUNT", "value", BREAKER_FAILURES, "networkConfiguration",
+                     "awsvpcConfiguration", "subnets", subnets, "securityGroups", settings->security_group,
+                     "assignPublicIp", settings->assign_public_ip ? "ENABLED" : "DISABLED");
+    json_put(ask, "loadBalancers",
+             json_build("[{s:s, s:s, s:i}]", "targetGroupArn", target_group_arn, "containerName", CONTAINER_NAME,
+                        "containerPort", app->port));
+    json_put(ask, "healthCheckGracePeriodSeconds", json_number(GRACE_S));
+    json_put(ask, "propagateTags", json_text("TASK_DEFINITION"));
+    json_put(ask, "enableECSManagedTags", json_build("b", 1));
+    return ask;
+}
