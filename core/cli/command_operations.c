@@ -151,7 +151,7 @@ static int check_end(struct cli *cli, const struct order *order, const struct ca
     if (release.state == RELEASE_FAILED) {
         err_set(e, ERR_INTERNAL, "%s v%d failed instead of being cancelled: %s", app, release.number,
                 release.error ? release.error : "");
-        return release.hint ? err_hint(e, "%s", release.hint) : e->code;
+        return release.hint ? err_hint(e, "%s", release.hint) : (int)e->code;
     }
     return 0;
 }

@@ -126,8 +126,9 @@ static int definition_add(struct estate_place *place, const char *arn, const cha
     struct estate_thing thing = { .kind = ESTATE_TASK_DEFINITION, .arn = arn };
     const char *found;
 
+    /* ECS has no code of its own for a task definition that isn't there. */
     if (aws_call(place->aws, &ECS, "DescribeTaskDefinition", ask, &reply, e))
-        return e->code;
+        return err_is(e, "ClientException") && strstr(e->message, "Unable to describe") ? 0 : (int)e->code;
     if (json_read_text(reply, "/taskDefinition/family", place->mem, &found, e) ||
         json_read_text(reply, "/taskDefinition/status", place->mem, &thing.state, e))
         return e->code;

@@ -251,7 +251,7 @@ static int cancel(struct operation *op, struct arena *mem, struct cancelled *out
         return e->code;
     out->live = op->live;
     if (db_count(queued) + db_count(running) == 0)
-        return cancelled_before(op, mem, out, e) ? e->code : db_commit(op->db, e);
+        return cancelled_before(op, mem, out, e) ? (int)e->code : db_commit(op->db, e);
     out->numbers = arena_array(mem, db_count(queued) + 1, sizeof *out->numbers);
     if (db_count(running) > 0)
         out->numbers[out->count++] = out->running = (int)db_get_int(running, 0, "number");
