@@ -10,7 +10,8 @@ struct operation {
     struct db *db;
     struct arena *mem;
     const char *app, *actor;
-    int live; /* 0: none */
+    int live;   /* 0: none */
+    int before; /* its releases up to this one were of an app that was destroyed: their images are gone */
 };
 
 /* Locks the app: from here until the end nothing else makes a release of it. */
@@ -25,6 +26,12 @@ static int begin(struct operation *op, struct err *e)
         return app_get(op->db, op->app, op->mem, &unknown, e); /* says it */
     }
     op->live = (int)db_get_int(rows, 0, "live");
+    op->before = (int)db_get_int(rows, 0, "before");
+    if (strcmp(db_get(rows, 0, "state"), "deleted") == 0) {
+        err_set(e, ERR_NOT_FOUND, "%s was destroyed", op->app);
+        return err_hint(e, "`berth releases %s` still tells its history; `berth apps create %s` makes it anew.", op->app,
+                        op->app);
+    }
     if (strcmp(db_get(rows, 0, "state"), "deleting") != 0)
         return 0;
     err_set(e, ERR_CONFLICT, "%s is being deleted", op->app);
@@ -132,6 +139,10 @@ static int find_target(struct operation *op, int *to, struct release *out, struc
     if ((*to == 0 && find_before(op, to, e)) || release_get(op->db, op->app, *to, op->mem, out, e) ||
         check_not_live(op, *to, e) || check_under_way(op, *to, e))
         return e->code;
+    if (*to <= op->before) {
+        err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image went when the app was destroyed", op->app, *to);
+        return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
+    }
     if (out->state == RELEASE_LIVE && out->image_digest)
         return 0;
     err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: it never went live (it is %s)", op->app, *to,

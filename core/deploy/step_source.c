@@ -173,8 +173,11 @@ int source_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
     bool found = false;
 
     if (!run->release.source_version) {
-        if (strcmp(run->release.kind, "push") == 0 && (follow_head(run, answer, e) || *answer != STEP_DONE))
+        *answer = STEP_DONE;
+        if (strcmp(run->release.kind, "push") == 0 && follow_head(run, answer, e))
             return e->code;
+        if (*answer != STEP_DONE)
+            return 0; /* not e->code: that the branch is gone was no error */
         if (find_stored(run, key, &found, &object, e))
             return e->code;
         if (!found && store(run, key, &object, e))

@@ -27,7 +27,7 @@ struct app {
     int cpu_units;  /* 1024 is one vCPU */
     int memory_mib;
     int tasks;
-    const char *state; /* "active", "paused", "deleting" */
+    const char *state; /* "active", "paused", "deleting", "deleted" (only its history is left) */
 };
 
 const char *webhook_policy_name(enum webhook_policy policy); /* "github", "signed" */

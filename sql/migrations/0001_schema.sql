@@ -65,6 +65,8 @@ CREATE TABLE berth.releases (
 CREATE UNIQUE INDEX releases_one_running ON berth.releases (app_name) WHERE state = 'running';
 CREATE INDEX releases_due ON berth.releases (run_after) WHERE state IN ('queued', 'running');
 CREATE INDEX releases_waiting ON berth.releases (app_name, number) WHERE state IN ('queued', 'running');
+-- What a push is compared with; without it a planner that has no statistics yet sorts the app's whole history.
+CREATE INDEX releases_pushes ON berth.releases (app_name, number) WHERE kind = 'push';
 
 CREATE TABLE berth.release_events (
     app_name   text NOT NULL,
@@ -370,7 +372,7 @@ BEGIN
         reason := 'the branch ' || app.branch || ' is gone from ' || app.repository;
     ELSE
         SELECT * INTO other FROM releases r
-         WHERE r.app_name = p_app AND r.number <> p_number AND r.commit_sha = p_head AND r.state <> 'failed'
+         WHERE r.app_name = p_app AND r.number <> p_number AND r.commit_sha = p_head AND r.state <> 'failed' AND r.created_at >= app.created_at
          ORDER BY r.number DESC LIMIT 1;
         IF mine.commit_sha = p_head OR NOT FOUND THEN
             -- Not found: the head's own push is on its way, and will supersede this one.
@@ -530,7 +532,7 @@ BEGIN
     IF due = 0 THEN
         RETURN;
     END IF;
-    INSERT INTO poll_leases AS l (kind, holder, until) VALUES (p_kind, p_holder, now() + interval '15 seconds')
+    INSERT INTO poll_leases AS l (kind, holder, until) VALUES (p_kind, p_holder, now() + interval '5 seconds')
     ON CONFLICT (kind) DO UPDATE SET holder = excluded.holder, until = excluded.until
      WHERE l.holder = excluded.holder OR l.until < now();
     IF NOT FOUND THEN

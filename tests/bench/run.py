@@ -34,6 +34,8 @@ def print_machine(build):
     note(f"{first_line(build / 'berth', '--version')}; {first_line('lighttpd', '-v')}; {first_line('gcc', '--version')}; "
          f"libfcgi {first_line('dpkg-query', '-W', '-f=${Version}', 'libfcgi0ldbl')}")
     note(f"load average before: {' '.join(f'{load:.2f}' for load in os.getloadavg())}; client, web server, responder and database share this machine")
+    if os.getloadavg()[0] > os.cpu_count() / 2:
+        note("OTHER WORK RUNS HERE: rates and latencies are worse than they would be; CPU time per request, memory and calls hold")
 
 
 def measure_intake(build, chosen, quick):

@@ -358,6 +358,52 @@ static void a_release_that_has_its_image_builds_nothing(void **state)
     step_close(&h);
 }
 
+static void an_abandoned_build_is_stopped(void **state)
+{
+    struct step_harness h;
+    struct err e = { 0 };
+    (void)state;
+    open_started(&h);
+    step_expect(&h, "StopBuild", BUILD_1, "{}");
+
+    assert_int_equal(build_abandon(&h.run, &e), 0);
+    step_close(&h);
+}
+
+static void an_abandoned_build_whose_start_was_lost_is_found_and_stopped(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    step_open(&h);
+    step_lose(&h, "StartBuild", "shop-v1-a1");
+    step_expect(&h, "ListBuildsForProject", NULL, "{\"ids\":[\"" BUILD_1 "\"]}");
+    step_expect(&h, "BatchGetBuilds", NULL, build_of_attempt_1);
+    step_expect(&h, "StopBuild", BUILD_1, "{}");
+    assert_int_equal(run_build(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(build_abandon(&h.run, &e), 0);
+    step_close(&h);
+}
+
+static void a_build_that_has_ended_needs_no_stop(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_started(&h);
+    step_expect(&h, "BatchGetBuilds", NULL, failed);
+    step_expect(&h, "GetLogEvents", NULL, "{\"events\":[]}");
+
+    assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+
+    assert_true(h.run.cleared);
+    step_close(&h);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -378,6 +424,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_under_way_is_waited_for_by_one_call),
         cmocka_unit_test(a_build_that_succeeded_gives_its_digest),
         cmocka_unit_test(a_release_that_has_its_image_builds_nothing),
+        cmocka_unit_test(an_abandoned_build_is_stopped),
+        cmocka_unit_test(an_abandoned_build_whose_start_was_lost_is_found_and_stopped),
+        cmocka_unit_test(a_build_that_has_ended_needs_no_stop),
     };
     (void)argc;
 

@@ -135,6 +135,65 @@ static void a_live_release_is_the_deployment_and_github_is_told_where(void **sta
     assert_non_null(strstr(fake_body(github_fake, 0), "\"target_url\":\"https://shop."));
 }
 
+static void a_service_that_is_not_ours_any_more_keeps_the_release_from_going_live(void **state)
+{
+    struct err e = { 0 };
+    enum step_answer answer = STEP_DONE;
+    (void)state;
+    primary_is("ecs-svc/0", "arn:older", "COMPLETED");
+    step_expect(&harness, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[]}");
+
+    assert_int_equal(live_ensure(&harness.run, &answer, &e), 0);
+
+    assert_int_equal(answer, STEP_WAIT);
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.deployments)"));
+}
+
+/* v1 to v14 went live on an image of their own each, and v15 is about to. */
+static void add_history(void)
+{
+    step_sql(&harness,
+             "UPDATE berth.releases SET number = 15;"
+             "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, image_digest, task_definition_arn)"
+             " SELECT 'shop', i, 'push', 'live', repeat('a', 40), now(), 'sha256:' || lpad(i::text, 64, '0'), 'arn:task-' || i"
+             " FROM generate_series(1, 14) i;"
+             /* v14 is a rollback to v2, and what is live */
+             "UPDATE berth.releases SET image_digest = 'sha256:' || lpad('2', 64, '0') WHERE number = 14");
+    harness.run.release.number = 15;
+    step_reload(&harness, 1);
+}
+
+static void images_that_no_kept_release_uses_are_removed(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    step_expect(&harness, "BatchDeleteImage", "0000000000000001\"},{\"imageDigest\":\"sha256:", "{\"imageIds\":[],\"failures\":[]}");
+    for (int i = 1; i <= 4; i++)
+        step_expect(&harness, "DeregisterTaskDefinition", arena_printf(harness.mem, "\"arn:task-%d\"", i), "{}");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_false(step_asked(&harness, 0, "0000000000000002\"")); /* v14 runs it */
+    assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 2, 3, 4] FROM berth.releases WHERE pruned_at IS NOT NULL)"));
+}
+
+static void images_that_can_t_be_removed_fail_no_release(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    step_refuse(&harness, "BatchDeleteImage", NULL, "AccessDeniedException", "not allowed");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.releases WHERE pruned_at IS NOT NULL)"));
+}
+
 static void without_a_token_github_is_told_nothing(void **state)
 {
     (void)state;
@@ -154,6 +213,9 @@ int main(int argc, char **argv)
         TEST(a_status_that_github_refuses_fails_no_release_and_is_said),
         TEST(an_older_release_never_replaces_a_newer_one_that_is_live),
         TEST(a_live_release_is_the_deployment_and_github_is_told_where),
+        TEST(a_service_that_is_not_ours_any_more_keeps_the_release_from_going_live),
+        TEST(images_that_no_kept_release_uses_are_removed),
+        TEST(images_that_can_t_be_removed_fail_no_release),
         TEST(without_a_token_github_is_told_nothing),
     };
 

@@ -392,6 +392,81 @@ static void a_resource_is_found_as_it_was_last_recorded(void **state)
     assert_string_equal(found.spec_hash, "h2");
 }
 
+/* The branch's head */
+
+#define BRANCH "https://api.github.test/repos/acme/shop/branches/main"
+#define OTHER "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+
+/* The release is a push's; v2, of another commit, is queued behind it. */
+static void is_a_push(struct fixture *f)
+{
+    harness_do(superuser, "UPDATE berth.releases SET kind = 'push'; UPDATE berth.apps SET last_release = 2;"
+                          "INSERT INTO berth.releases (app_name, number, kind, commit_sha)"
+                          " VALUES ('shop', 2, 'push', '" OTHER "')");
+    assert_int_equal(release_get(f->db, "shop", 1, f->mem, &f->run.release, &f->e), 0);
+}
+
+static void head_is(struct fixture *f, int status, const char *body)
+{
+    fake_expect(f->github_fake, "GET", BRANCH, NULL);
+    fake_reply(f->github_fake, status, NULL, body);
+}
+
+static void while_github_is_away_nothing_is_decided_nor_stored(void **state)
+{
+    struct fixture *f = *state;
+    is_a_push(f);
+    head_is(f, 502, "");
+
+    assert_int_equal(source(f), ERR_TRANSIENT);
+
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'superseded'"), 0);
+    assert_int_equal(fake_count(f->aws_fake), 0);
+}
+
+static void a_push_that_is_not_the_head_any_more_gives_way_and_asks_nothing_of_aws(void **state)
+{
+    struct fixture *f = *state;
+    is_a_push(f);
+    head_is(f, 200, "{\"commit\":{\"sha\":\"" OTHER "\"}}");
+
+    assert_int_equal(source(f), 0);
+
+    assert_int_equal(f->answer, STEP_ENDED);
+    assert_int_equal(fake_count(f->aws_fake), 0);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE number = 1 AND state = 'superseded'"
+                           " AND halt_by = 2 AND lease_token IS NULL"),
+                     1);
+}
+
+static void a_push_whose_branch_is_gone_gives_way(void **state)
+{
+    struct fixture *f = *state;
+    is_a_push(f);
+    head_is(f, 404, "{\"message\":\"Branch not found\"}");
+    fake_expect(f->github_fake, "GET", "https://api.github.test/repos/acme/shop", NULL);
+    fake_reply(f->github_fake, 200, NULL, "{\"id\":1}");
+
+    assert_int_equal(source(f), 0);
+
+    assert_int_equal(f->answer, STEP_ENDED);
+}
+
+static void the_head_s_push_is_stored(void **state)
+{
+    struct fixture *f = *state;
+    is_a_push(f);
+    head_is(f, 200, "{\"commit\":{\"sha\":\"" SHA "\"}}");
+    github_sends(f, f->whole, WHOLE_LEN);
+    fake_expect(f->aws_fake, "PUT", OBJECT, NULL);
+    fake_reply(f->aws_fake, 200, "x-amz-version-id: v-1\netag: \"e\"\n", "");
+
+    assert_int_equal(source(f), 0);
+
+    assert_int_equal(f->answer, STEP_DONE);
+    assert_string_equal(f->run.release.source_version, "v-1");
+}
+
 static void a_note_is_one_line_of_well_formed_text_however_long(void **state)
 {
     struct fixture *f = *state;
@@ -447,6 +522,10 @@ int main(int argc, char **argv)
         TEST(nothing_is_recorded_under_another_s_lease),
         TEST(a_resource_is_found_as_it_was_last_recorded),
         TEST(a_note_is_one_line_of_well_formed_text_however_long),
+        TEST(while_github_is_away_nothing_is_decided_nor_stored),
+        TEST(a_push_that_is_not_the_head_any_more_gives_way_and_asks_nothing_of_aws),
+        TEST(a_push_whose_branch_is_gone_gives_way),
+        TEST(the_head_s_push_is_stored),
     };
 
     (void)argc;

@@ -192,6 +192,8 @@ static void add_release(const char *app, int number)
     harness_do(superuser, sql);
 }
 
+static atomic_int abandoned;
+
 static int clear(void **state)
 {
     (void)state;
@@ -201,6 +203,8 @@ static int clear(void **state)
     seen.start_count = 0;
     seen.calls = seen.release_gate = seen.at_gate = seen.running_at_once = seen.most_at_once = 0;
     steps[STEP_BUILD].give_up_s = 60;
+    steps[STEP_BUILD].abandon = NULL;
+    abandoned = 0;
     return 0;
 }
 
@@ -315,6 +319,148 @@ static void a_step_that_fails_for_too_long_is_given_up_with_its_last_words(void 
     assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed'"
                            " AND error LIKE 'AWS is away % (given up after %)'"),
                      1);
+}
+
+static int abandons(struct step_run *run, struct err *e)
+{
+    (void)run, (void)e;
+    abandoned++;
+    return 0;
+}
+
+static int cannot_abandon(struct step_run *run, struct err *e)
+{
+    (void)run;
+    abandoned++;
+    return err_set(e, ERR_DENIED, "codebuild StopBuild: not allowed");
+}
+
+static void a_release_that_fails_leaves_nothing_of_its_step_running(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = refused;
+    steps[STEP_BUILD].abandon = abandons;
+
+    drain(1);
+
+    assert_int_equal(abandoned, 1);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed'"), 1);
+}
+
+static void what_can_t_be_ended_is_said_in_the_failure(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = refused;
+    steps[STEP_BUILD].abandon = cannot_abandon;
+
+    drain(1);
+
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE 'there is no "
+                           "Dockerfile%. What it had started may still run: codebuild StopBuild: not allowed'"),
+                     1);
+}
+
+static int ended_already(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    run->cleared = true;
+    return refused(run, answer, e);
+}
+
+static void what_has_ended_by_itself_is_not_ended_again(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = ended_already;
+    steps[STEP_BUILD].abandon = abandons;
+
+    drain(1);
+
+    assert_int_equal(abandoned, 0);
+}
+
+static void a_release_that_brings_its_workers_down_is_given_up(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 5, lease_token = 5,"
+                          " lease_until = now() - interval '1 second', step_started_at = now()");
+    steps[STEP_BUILD].abandon = abandons;
+
+    drain(1);
+
+    assert_int_equal(seen.calls, 0);
+    assert_int_equal(abandoned, 1);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE"
+                           " 'v1 was given up in the step build: 5 workers in a row ended or froze%' AND hint IS NOT NULL"),
+                     1);
+}
+
+static void workers_that_get_somewhere_are_not_counted(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 4, lease_token = 5,"
+                          " lease_until = now() - interval '1 second', step_started_at = now()");
+    seen.build = waits_thrice;
+
+    drain(1);
+
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'live'"), 1);
+}
+
+static int is_throttled_with_another_request_id(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    *answer = STEP_DONE;
+    return seen.calls > 3 ? 0
+                          : err_set(e, ERR_QUOTA, "after %d tries: codebuild StartBuild: full (HTTP 400, request r-%d)",
+                                    run->release.attempt, run->release.attempt);
+}
+
+static void a_limit_that_lasts_is_told_once_whatever_its_request_id(void **state)
+{
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = is_throttled_with_another_request_id;
+
+    drain(1);
+
+    assert_int_equal(seen.calls, 4);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.release_events WHERE kind = 'retry'"), 1);
+    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'live'"), 1);
+}
+
+static int waits_for_the_poller(struct step_run *run, enum step_answer *answer, struct err *e)
+{
+    (void)e;
+    run->waits_for = WAITS_FOR_BUILD;
+    *answer = seen.calls > 1 ? STEP_DONE : STEP_WAIT;
+    return 0;
+}
+
+static void a_release_that_the_poller_watches_does_not_look_by_itself_until_it_is_woken(void **state)
+{
+    struct running running;
+    (void)state;
+    add_app("shop");
+    add_release("shop", 1);
+    seen.build = waits_for_the_poller;
+    start(&running, 1);
+    wait_until("SELECT count(*) AS n FROM berth.releases WHERE waits_for = 'build' AND lease_token IS NULL");
+    sleep_ms(1500);
+    assert_int_equal(seen.calls, 1);
+
+    harness_do(superuser, "SELECT berth.wake_releases('build', ARRAY['shop'], ARRAY[1])");
+
+    wait_until("SELECT count(*) AS n FROM berth.releases WHERE state = 'live'");
+    stop(&running);
 }
 
 static void an_app_s_releases_run_one_after_the_other_in_their_order(void **state)
@@ -659,6 +805,13 @@ int main(int argc, char **argv)
         TEST(waiting_is_no_failed_try),
         TEST(a_step_that_waits_for_too_long_is_given_up),
         TEST(a_step_that_fails_for_too_long_is_given_up_with_its_last_words),
+        TEST(a_release_that_fails_leaves_nothing_of_its_step_running),
+        TEST(what_can_t_be_ended_is_said_in_the_failure),
+        TEST(what_has_ended_by_itself_is_not_ended_again),
+        TEST(a_release_that_brings_its_workers_down_is_given_up),
+        TEST(workers_that_get_somewhere_are_not_counted),
+        TEST(a_limit_that_lasts_is_told_once_whatever_its_request_id),
+        TEST(a_release_that_the_poller_watches_does_not_look_by_itself_until_it_is_woken),
         TEST(an_app_s_releases_run_one_after_the_other_in_their_order),
         TEST(a_live_release_is_its_app_s_deployment_and_has_a_timeline),
         TEST(apps_do_not_wait_for_each_other),

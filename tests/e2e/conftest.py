@@ -60,6 +60,11 @@ class Stack:
         with urllib.request.urlopen(f"{self.env['AWS_ENDPOINT_URL']}/_control/{path}", data=data, timeout=10) as answer:
             return json.load(answer)
 
+    def github_control(self, path, body):
+        port = (self.directory / "github.port").read_text().strip()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_control/{path}", data=json.dumps(body).encode(), timeout=10) as answer:
+            return json.load(answer)
+
     def calls(self, after=0):
         """berth's own requests to AWS since `after`, oldest first."""
         journal = self.control(f"journal?after={after}")

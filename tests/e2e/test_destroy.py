@@ -40,9 +40,11 @@ def kill_worker(stack):
 
 
 def start_worker(stack):
-    with open(stack.directory / "log" / "worker.log", "ab") as log:
-        process = subprocess.Popen(["berth", "worker"], env=stack.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
-    (stack.directory / "pid" / "worker").write_text(f"{process.pid}\n")
+    """As script/stack does: nobody's child, so that it leaves no zombie."""
+    log = stack.directory / "log" / "worker.log"
+    command = f"setsid berth worker >>{log} 2>&1 </dev/null & echo $!"
+    started = subprocess.run(["bash", "-c", command], env=stack.env, capture_output=True, text=True, check=True)
+    (stack.directory / "pid" / "worker").write_text(started.stdout)
 
 
 def expire_lease(stack, app):
@@ -55,6 +57,13 @@ def wait_until(question, limit_s=60):
     while not question():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.02)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick(stack):
+    stack.control("timing", {"speed": 20})
+    yield
+    stack.control("timing", {"speed": 1})
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +204,7 @@ def test_its_name_and_its_slot_can_be_used_again(stack, live_app):
 
 def test_a_build_that_runs_is_stopped(stack, make_app):
     repository = make_app("building")
-    stack.control("build-outcome", {"project": "berth-building", "phase": "BUILD", "status": "SUCCEEDED", "ms": 600000})
+    stack.control("build-outcome", {"project": "berth-building", "phase": "BUILD", "status": "SUCCEEDED", "ms": 12000000})
     repository.push("Slow")
     wait_until(lambda: left_of(stack, "building").get("builds"))
 
@@ -217,18 +226,18 @@ def test_a_rollout_that_is_under_way_is_withdrawn(stack, make_app):
     assert stack.berth("releases", "rolling")["releases"][0]["state"] == "cancelled"
 
 
-@pytest.mark.parametrize("step", ["service", "target group", "roles", "secrets"])
+@pytest.mark.parametrize("step", ["service", "target group", "secrets"])
 def test_a_worker_that_dies_in_the_middle_leaves_nothing_behind(stack, live_app, step):
     app = "cut-" + step.replace(" ", "-")
     live_app(app)
     kill_worker(stack)
-    operation = {"service": "DeleteService", "target group": "DeleteTargetGroup", "roles": "DeleteRolePolicy", "secrets": "DeleteSecret"}[step]
+    operation = {"service": "DeleteService", "target group": "DeleteTargetGroup", "secrets": "DeleteSecret"}[step]
     stack.control("faults", {"rules": [{"operation": operation, "kind": "latency", "ms": 3000, "when": "after"}]})
     start_worker(stack)
 
     stack.berth("destroy", app, "--yes")
     wait_until(lambda: sql(stack, f"SELECT step FROM berth.teardowns WHERE app_name = '{app}'") == step)
-    wait_until(lambda: any(call["operation"] == operation and app in str(call) for call in stack.calls()) or time.sleep(0.3) or True)
+    time.sleep(0.3)  # into the call whose answer waits
     kill_worker(stack)
     start_worker(stack)
     expire_lease(stack, app)

@@ -1,5 +1,7 @@
 """What an operator does with releases, and what a newer push does to an older one: rollback, deploy, cancel, latest wins."""
 
+import os
+import signal
 import subprocess
 import time
 
@@ -53,6 +55,12 @@ def said(stack, *words, code=0):
     done = subprocess.run(["berth", *words], env=stack.env, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+def sql(stack, statement):
+    done = subprocess.run([f"{stack.env['BERTH_POSTGRES_BIN']}/psql", "-qtA", "-c", statement, stack.env["BERTH_DATABASE_SUPERUSER"]],
+                          env=stack.env, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def live_of(stack, app):
@@ -155,10 +163,7 @@ def test_a_deploy_takes_the_beginning_of_a_commits_name(stack, club):
 
 
 def test_each_operation_is_in_the_audit_log(stack, club):
-    psql = [f"{stack.env['BERTH_POSTGRES_BIN']}/psql", "-qtA", "-c",
-            "SELECT action, before->>'live', after->>'release' FROM berth.audit_log WHERE app_name = 'club' ORDER BY id",
-            stack.env["BERTH_DATABASE_SUPERUSER"]]
-    rows = subprocess.run(psql, env=stack.env, capture_output=True, text=True, check=True).stdout.split()
+    rows = sql(stack, "SELECT action, before->>'live', after->>'release' FROM berth.audit_log WHERE app_name = 'club' ORDER BY id").split()
 
     assert [row for row in rows if not row.startswith("app.create")] == ["app.rollback|2|3", "app.rollback|3|4", "app.deploy|4|5", "app.deploy|5|6"]
 
@@ -206,6 +211,30 @@ def test_after_a_cancel_the_next_push_goes_live(stack, club):
 
     assert club.wait(number)["state"] == "live"
     assert live_of(stack, "club")["commit"] == commit
+
+
+def test_a_worker_that_dies_in_the_middle_of_a_cancel_is_followed_by_one_that_ends_it(stack, club, timing):
+    live = live_of(stack, "club")
+    club.push("Rolls out for ever again", **{"five.txt": "5"})
+    number = stack.berth("releases", "club")["releases"][0]["release"]
+    timing(task_start=SLOW_MS)
+    until_rolling(club, number)
+    stack.berth("cancel", "club")
+    until(club, number, lambda r: any("Putting" in event["message"] for event in r["events"]))
+    worker = int((stack.directory / "pid" / "worker").read_text())
+    os.kill(worker, signal.SIGKILL)
+    timing(task_start=world.DEFAULT_TIMING["task_start"])
+
+    with open(stack.directory / "log" / "worker.log", "ab") as log:
+        next_one = subprocess.Popen(["berth", "worker"], env=stack.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    (stack.directory / "pid" / "worker").write_text(f"{next_one.pid}\n")
+    sql(stack, "UPDATE berth.releases SET lease_until = now() WHERE lease_until IS NOT NULL")  # what 150 seconds would do
+    stack.client("ecs").update_service(cluster="berth", service="berth-club", taskDefinition=live["task_definition"], forceNewDeployment=True)
+    shown = club.wait(number, code=1)
+
+    assert shown["state"] == "cancelled"
+    assert service_of(stack, "club")["taskDefinition"] == live["task_definition"]
+    assert service_of(stack, "club")["runningCount"] == 1
 
 
 def test_a_cancelled_first_release_leaves_no_task_and_the_next_goes_live(stack, make_app, timing):
@@ -276,6 +305,22 @@ def test_an_older_push_that_arrives_late_gives_way_to_the_branchs_head(stack, ma
     assert release["state"] == "superseded"
     assert f"the branch main is at {newest[:7]}, which v1 is of" in release["events"][-1]["message"]
     assert live_of(stack, "late")["commit"] == newest
+
+
+def test_a_push_whose_branch_is_deleted_before_it_is_fetched_ends_with_that_reason(stack, make_app):
+    gone = make_app("gone")
+    gone.push("Here")
+    gone.wait(1)
+    sql(stack, "UPDATE berth.apps SET branch = 'side' WHERE app_name = 'gone'")
+    failures = {"match": "branch", "times": 1, "status": 503, "message": "a moment"}
+    stack.github_control("failures", failures)
+
+    gone.push("There", branch="side")
+    gone.git("push", "-q", "origin", "--delete", "side")
+    release = gone.wait(2, code=1)
+
+    assert release["state"] == "superseded"
+    assert "the branch side is gone from acme/gone" in release["events"][-1]["message"]
 
 
 def test_a_branch_that_is_forced_back_is_deployed_as_it_was(stack, make_app):

@@ -1,0 +1,324 @@
+/* Teardown: what it refuses, and what it does in the database. AWS is scripted; the whole of it is tried end to end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "core/deploy/teardown.h"
+#include "tests/db/step_harness.h"
+
+#define NOBODYS "\"tags\":[{\"key\":\"team\",\"value\":\"shop\"}]"
+#define ANOTHERS "\"tags\":[{\"key\":\"berth:app\",\"value\":\"weblog\"}]"
+#define OURS "\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"}]"
+#define SERVICE(tags, status)                                                                                          \
+    "{\"services\":[{\"serviceName\":\"berth-shop\",\"serviceArn\":\"arn:service\",\"status\":\"" status "\"," tags    \
+    "}]}"
+
+static struct step_harness harness;
+static struct db_pool *admin;
+static struct estate_place place;
+static int renewals, renewals_left;
+
+static int renew(void *context, struct err *e)
+{
+    (void)context;
+    renewals++;
+    return renewals_left-- > 0 ? 0 : err_set(e, ERR_CONFLICT, "another worker has it");
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    step_open(&harness);
+    step_sql(&harness,
+             "UPDATE berth.releases SET state = 'live', finished_at = now(), lease_token = NULL, lease_until = NULL");
+    admin = harness_pool(harness.database, HARNESS_ADMIN, 1);
+    renewals = 0;
+    renewals_left = 100;
+    place = (struct estate_place){ .settings = &harness.settings,
+                                   .aws = harness.aws,
+                                   .partition = "aws",
+                                   .account = STEP_ACCOUNT,
+                                   .guard = { renew, NULL },
+                                   .mem = harness.mem };
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    db_pool_free(admin);
+    step_close(&harness);
+    return 0;
+}
+
+static int start(const char *app, bool *begun, struct err *e)
+{
+    AUTO_DB struct db *db = harness_take(admin);
+
+    return teardown_start(db, app, "ann", begun, e);
+}
+
+/* Finds the app's service as AWS describes it, and tries to remove it. */
+static int remove_service(const char *described, struct err *e)
+{
+    AUTO_ESTATE struct estate found = { 0 };
+
+    step_expect(&harness, "DescribeServices", "berth-shop", described);
+    assert_int_equal(estate_find(&place, ESTATE_SERVICE, "shop", &found, e), 0);
+    assert_int_equal(found.count, 1);
+    return estate_remove(&place, &found.things[0], "shop", e);
+}
+
+static void a_thing_without_the_tag_is_never_removed(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+
+    assert_int_equal(remove_service(SERVICE(NOBODYS, "ACTIVE"), &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "service berth-shop"));
+    assert_non_null(strstr(e.hint, "berth:app=shop"));
+}
+
+static void a_thing_tagged_as_another_apps_is_never_removed(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+
+    assert_int_equal(remove_service(SERVICE(ANOTHERS, "ACTIVE"), &e), ERR_INVALID);
+
+    assert_non_null(strstr(e.message, "berth:app=weblog"));
+}
+
+static void without_the_lease_nothing_is_removed(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    renewals_left = 0;
+
+    assert_int_equal(remove_service(SERVICE(OURS, "ACTIVE"), &e), ERR_CONFLICT);
+
+    assert_int_equal(renewals, 1);
+}
+
+static void a_removal_that_aws_denies_says_what_is_missing(void **state)
+{
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
+    assert_int_equal(estate_find(&place, ESTATE_SERVICE, "shop", &found, &e), 0);
+    step_refuse(&harness, "DeleteService", "berth-shop", "AccessDeniedException",
+                "not authorized to perform: ecs:DeleteService");
+
+    assert_int_equal(estate_remove(&place, &found.things[0], "shop", &e), ERR_DENIED);
+
+    assert_non_null(strstr(e.message, "ecs:DeleteService"));
+}
+
+static void a_thing_that_went_meanwhile_is_removed(void **state)
+{
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
+    assert_int_equal(estate_find(&place, ESTATE_SERVICE, "shop", &found, &e), 0);
+    step_refuse(&harness, "DeleteService", NULL, "ServiceNotFoundException", "Service not found.");
+
+    assert_int_equal(estate_remove(&place, &found.things[0], "shop", &e), 0);
+}
+
+static void a_service_that_drains_is_waited_for_and_not_deleted_again(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+
+    assert_int_equal(remove_service(SERVICE(OURS, "DRAINING"), &e), 0);
+
+    assert_int_equal(renewals, 0);
+}
+
+static void an_inactive_service_is_absent(void **state)
+{
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "INACTIVE"));
+
+    assert_int_equal(estate_find(&place, ESTATE_SERVICE, "shop", &found, &e), 0);
+
+    assert_int_equal(found.count, 0);
+}
+
+static void another_apps_target_group_whose_name_begins_alike_is_not_found(void **state)
+{
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    step_expect(&harness, "DescribeTargetGroups", NULL,
+                "<TargetGroups><member><TargetGroupName>berth-shop-two-1</TargetGroupName><TargetGroupArn>arn:two</"
+                "TargetGroupArn></member>"
+                "<member><TargetGroupName>berth-shop-2</TargetGroupName><TargetGroupArn>arn:shop</TargetGroupArn></"
+                "member></TargetGroups>");
+    step_expect(&harness, "DescribeTags", NULL,
+                "<TagDescriptions><member><ResourceArn>arn:shop</ResourceArn><Tags><member><Key>berth:app</"
+                "Key><Value>shop</Value></member>"
+                "</Tags></member></TagDescriptions>");
+
+    assert_int_equal(estate_find(&place, ESTATE_TARGET_GROUP, "shop", &found, &e), 0);
+
+    assert_int_equal(found.count, 1);
+    assert_string_equal(found.things[0].name, "berth-shop-2");
+}
+
+/* The database */
+
+static void an_app_that_is_not_there_has_no_teardown(void **state)
+{
+    struct err e = { 0 };
+    bool begun = false;
+    (void)state;
+
+    assert_int_equal(start("nobody", &begun, &e), ERR_NOT_FOUND);
+
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.teardowns)"));
+}
+
+static void a_destroyed_app_says_so(void **state)
+{
+    struct err e = { 0 };
+    bool begun = false;
+    (void)state;
+    step_sql(&harness, "UPDATE berth.apps SET state = 'deleted'");
+
+    assert_int_equal(start("shop", &begun, &e), ERR_NOT_FOUND);
+
+    assert_non_null(strstr(e.message, "destroyed before"));
+}
+
+static void a_teardown_that_is_under_way_is_not_begun_again(void **state)
+{
+    struct err e = { 0 };
+    bool begun = false;
+    (void)state;
+    assert_int_equal(start("shop", &begun, &e), 0);
+    assert_true(begun);
+    step_sql(&harness, "UPDATE berth.teardowns SET step = 'roles'");
+
+    assert_int_equal(start("shop", &begun, &e), 0);
+
+    assert_false(begun);
+    assert_true(step_holds(&harness, "(SELECT step FROM berth.teardowns) = 'roles'"));
+    assert_true(step_holds(&harness, "(SELECT count(*) FROM berth.audit_log WHERE action = 'app.destroy') = 1"));
+}
+
+static void what_is_queued_is_cancelled_and_what_runs_is_halted_before_it_begins(void **state)
+{
+    struct err e = { 0 };
+    AUTO_DB struct db *db = harness_take(harness.pool);
+    AUTO_ROWS struct db_rows *early = NULL, *later = NULL;
+    bool begun = false;
+    (void)state;
+    step_sql(
+        &harness,
+        "UPDATE berth.releases SET state = 'running', finished_at = NULL, lease_token = 7, lease_until = now() + "
+        "interval '1 hour';"
+        "INSERT INTO berth.releases (app_name, number, kind, commit_sha) VALUES ('shop', 2, 'push', repeat('b', 40))");
+
+    assert_int_equal(start("shop", &begun, &e), 0);
+    assert_int_equal(db_query(db, NULL, QUERY_TEARDOWN_CLAIM, &early, &e, db_text("w"), db_int(60000)), 0);
+    step_sql(&harness, "UPDATE berth.releases SET state = 'cancelled', finished_at = now() WHERE state = 'running'");
+    assert_int_equal(db_query(db, NULL, QUERY_TEARDOWN_CLAIM, &later, &e, db_text("w"), db_int(60000)), 0);
+
+    assert_int_equal(db_count(early), 0);
+    assert_int_equal(db_count(later), 1);
+    assert_true(step_holds(&harness, "(SELECT state FROM berth.releases WHERE number = 2) = 'cancelled'"));
+    assert_true(step_holds(&harness, "(SELECT halt FROM berth.releases WHERE number = 1) = 'cancel'"));
+    assert_true(step_holds(&harness, "(SELECT state FROM berth.apps) = 'deleting'"));
+}
+
+static void a_worker_whose_lease_was_lost_moves_nothing(void **state)
+{
+    struct err e = { 0 };
+    AUTO_DB struct db *db = harness_take(harness.pool);
+    AUTO_ROWS struct db_rows *claimed = NULL, *renewed = NULL, *finished = NULL;
+    bool begun = false;
+    int64_t token;
+    (void)state;
+    assert_int_equal(start("shop", &begun, &e), 0);
+    step_sql(&harness, "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', 'service', "
+                       "'x', 'arn:x', '')");
+    assert_int_equal(db_query(db, NULL, QUERY_TEARDOWN_CLAIM, &claimed, &e, db_text("w"), db_int(60000)), 0);
+    token = db_get_int(claimed, 0, "lease_token");
+    step_sql(&harness, "UPDATE berth.teardowns SET lease_token = lease_token + 1000");
+
+    assert_int_equal(
+        db_query(db, "shop", QUERY_TEARDOWN_RENEW, &renewed, &e, db_text("shop"), db_int(token), db_int(1)), 0);
+    assert_int_equal(db_query(db, "shop", QUERY_TEARDOWN_FINISH, &finished, &e, db_text("shop"), db_int(token)), 0);
+    assert_int_equal(
+        db_query(db, "shop", QUERY_TEARDOWN_FORGET, NULL, &e, db_text("shop"), db_int(token), db_text("service")), 0);
+
+    assert_int_equal(db_count(renewed) + db_count(finished), 0);
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.resources)"));
+    assert_true(step_holds(&harness, "(SELECT state FROM berth.apps) = 'deleting'"));
+}
+
+static void its_end_frees_the_name_and_keeps_the_history(void **state)
+{
+    struct err e = { 0 };
+    AUTO_DB struct db *db = harness_take(harness.pool);
+    AUTO_ROWS struct db_rows *claimed = NULL, *finished = NULL;
+    const struct app again = { .name = "shop",
+                               .repository = "acme/other",
+                               .branch = "main",
+                               .health_check_path = "/",
+                               .port = 80,
+                               .cpu_units = 256,
+                               .memory_mib = 512,
+                               .tasks = 1 };
+    bool begun = false;
+    (void)state;
+    assert_int_equal(start("shop", &begun, &e), 0);
+    assert_int_equal(app_create(admin, &again, "ann", &e), ERR_CONFLICT);
+    assert_int_equal(db_query(db, NULL, QUERY_TEARDOWN_CLAIM, &claimed, &e, db_text("w"), db_int(60000)), 0);
+
+    assert_int_equal(db_query(db, "shop", QUERY_TEARDOWN_FINISH, &finished, &e, db_text("shop"),
+                              db_int(db_get_int(claimed, 0, "lease_token"))),
+                     0);
+    assert_int_equal(app_create(admin, &again, "ann", &e), 0);
+
+    assert_true(step_holds(&harness, "(SELECT state FROM berth.apps) = 'active'"));
+    assert_true(step_holds(&harness, "(SELECT last_release FROM berth.apps) = 1"));
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.releases WHERE number = 1)"));
+    assert_true(step_holds(&harness, "(SELECT count(*) FROM berth.audit_log WHERE action LIKE 'app.destroy%') = 2"));
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(a_thing_without_the_tag_is_never_removed),
+        TEST(a_thing_tagged_as_another_apps_is_never_removed),
+        TEST(without_the_lease_nothing_is_removed),
+        TEST(a_removal_that_aws_denies_says_what_is_missing),
+        TEST(a_thing_that_went_meanwhile_is_removed),
+        TEST(a_service_that_drains_is_waited_for_and_not_deleted_again),
+        TEST(an_inactive_service_is_absent),
+        TEST(another_apps_target_group_whose_name_begins_alike_is_not_found),
+        TEST(an_app_that_is_not_there_has_no_teardown),
+        TEST(a_destroyed_app_says_so),
+        TEST(a_teardown_that_is_under_way_is_not_begun_again),
+        TEST(what_is_queued_is_cancelled_and_what_runs_is_halted_before_it_begins),
+        TEST(a_worker_whose_lease_was_lost_moves_nothing),
+        TEST(its_end_frees_the_name_and_keeps_the_history),
+    };
+
+    (void)argc;
+    harness_server(argv);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
