@@ -198,7 +198,7 @@ int admin_open(const struct settings *settings, struct application *out, struct 
 
     if (!settings->database_admin) {
         err_set(e, ERR_INVALID, "no database connection is configured for the login \"admin\"");
-        return err_hint(e, "set admin under [database], or BERTH_DATABASE_ADMIN");
+        return err_hint(e, "Set admin under [database], or BERTH_DATABASE_ADMIN.");
     }
     admin = calloc(1, sizeof *admin);
     if (!admin)

@@ -112,10 +112,10 @@ static int told_rows(struct admin *admin, struct db *db, const struct app_page *
         return e->code;
     bool failed = r->state == RELEASE_FAILED;
     const char *phrase = r->state == RELEASE_QUEUED ? "waits for its turn" : failed ? "failed" : moving_phrase(r->step);
-    json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "box", failed ? "failure" : "box",
+    json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o}", "box", failed ? "failure" : "box",
                                  "number", arena_printf(mem, "v%d", r->number), "url",
                                  arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "phrase", phrase,
-                                 "error", text_or_empty(r->error), "hint", text_or_empty(r->hint), "visitors",
+                                 "error", text_or_empty(r->error), "hint", text_parts(r->hint, mem), "visitors",
                                  visitors_see(r, page->live.release, mem), "strip",
                                  strip_of(r, events, count, clock_now_ms(admin->clock), mem)));
     return 0;

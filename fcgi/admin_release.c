@@ -45,7 +45,7 @@ static json_object *fact_rows(const struct release *r)
     } facts[] = {
         { "Commit", r->commit_sha, "made" },
         { "Title", r->commit_title, "" },
-        { "Pushed by", r->pushed_by, "" },
+        { strcmp(r->kind, "push") ? "Started by" : "Pushed by", r->pushed_by, "" },
         { "Source version", r->source_version, "made" },
         { "Build", r->build_id, "made" },
         { "Image", r->image_digest, "made" },
@@ -73,13 +73,13 @@ static json_object *model_of(struct admin *admin, const struct release *r, const
     struct mark mark = mark_of(release_state_name(r->state), r->kind, r->number, live);
     int64_t now = clock_now_ms(admin->clock);
 
-    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:o, s:s}",
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:o, s:s, s:o, s:o, s:o, s:s}",
                       "title", arena_printf(mem, "%s v%d - berth", r->app, r->number), "app", r->app, "app_url",
                       arena_printf(mem, "/apps/%s", r->app), "number", arena_printf(mem, "v%d", r->number), "mark",
                       mark.class_name, "word", release_sentence(r, live, mem), "at", text_or_empty(at), "ago",
                       when_ago(mem, at, now), "after", after(r, mem), "failed", r->state == RELEASE_FAILED, "moving",
                       r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED, "error", text_or_empty(r->error),
-                      "hint", text_or_empty(r->hint), "visitors", visitors_see(r, live, mem), "strip",
+                      "hint", text_parts(r->hint, mem), "visitors", visitors_see(r, live, mem), "strip",
                       strip_of(r, events, count, now, mem), "events", event_rows(events, count, r->created_at, mem),
                       "facts", fact_rows(r), "log_command",
                       r->build_id ? arena_printf(mem, "berth logs %s v%d", r->app, r->number) : "");

@@ -107,6 +107,21 @@ const char *short_commit(const char *sha, struct arena *mem)
     return arena_printf(mem, "%.7s", sha ? sha : "");
 }
 
+json_object *text_parts(const char *text, struct arena *mem)
+{
+    json_object *parts = json_new_array();
+    bool is_code = false;
+
+    for (const char *at = text_or_empty(text); *at; is_code = !is_code) {
+        const char *end = strchr(at, '`');
+        size_t len = end ? (size_t)(end - at) : strlen(at);
+        if (len)
+            json_append(parts, json_build("{s:s, s:b}", "text", arena_copy_n(mem, at, len), "is_code", is_code && end));
+        at += end ? len + 1 : len;
+    }
+    return parts;
+}
+
 const char *text_or_empty(const char *text)
 {
     return text ? text : "";

@@ -4,6 +4,7 @@
 #ifndef BERTH_FCGI_ADMIN_WORDS_H
 #define BERTH_FCGI_ADMIN_WORDS_H
 
+#include "core/base/json.h"
 #include "core/deploy/release.h"
 #include "core/deploy/summary.h"
 
@@ -30,5 +31,8 @@ const char *visitors_see(const struct release *release, int live, struct arena *
 
 const char *short_commit(const char *sha, struct arena *mem); /* "" for NULL */
 const char *text_or_empty(const char *text);
+
+/* What stands between backticks is code: [{text: "Run ", is_code: false}, {text: "docker build .", is_code: true}, ...]; empty for NULL. */
+json_object *text_parts(const char *text, struct arena *mem);
 
 #endif

@@ -417,7 +417,7 @@ static int parse(struct view *view, struct err *e)
         const xmlError *why = xmlCtxtGetLastError(parser);
         err_set(e, ERR_INVALID, "%s:%d: the page can't be read: %s", view->path, why ? why->line : 0,
                 why && why->message ? why->message : "unknown");
-        err_hint(e, "a page must be well-formed XML: every element closed, every attribute quoted");
+        err_hint(e, "A page must be well-formed XML: every element closed, every attribute quoted.");
     }
     xmlFreeParserCtxt(parser);
     return e->code;

@@ -35,11 +35,11 @@ static int find_region(const char *given, const char **out, struct err *e)
         region = environment("AWS_DEFAULT_REGION");
     if (!region) {
         err_set(e, ERR_INVALID, "no AWS region is set");
-        return err_hint(e, "set AWS_REGION, for example to eu-west-1");
+        return err_hint(e, "Set AWS_REGION, for example to eu-west-1.");
     }
     if (strlen(region) > REGION_MAX || region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")]) {
         err_set(e, ERR_INVALID, "the AWS region isn't a region's name");
-        return err_hint(e, "set AWS_REGION to lower-case letters, digits and dashes, for example eu-west-1");
+        return err_hint(e, "Set AWS_REGION to lower-case letters, digits and dashes, for example eu-west-1.");
     }
     *out = region;
     return 0;
@@ -53,7 +53,7 @@ static int check_credentials(struct err *e)
         if (!environment(*name)) {
             err_set(e, ERR_INVALID, "no AWS credentials: %s isn't set", *name);
             return err_hint(e,
-                            "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary ones, AWS_SESSION_TOKEN");
+                            "Set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for temporary ones, AWS_SESSION_TOKEN.");
         }
     return 0;
 }

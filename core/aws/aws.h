@@ -78,6 +78,8 @@ struct aws_guard {
     int (*may_send)(void *context, int timeout_ms, struct err *e);
     void *context;
     int timeout_max_ms; /* no try is given longer than this; 0: as long as ever */
+    bool
+        once; /* what can't be asked twice: no other try unless AWS has turned the first one away for its rate. The caller looks what became of it */
 };
 
 /* aws_call under a guard; NULL: none. */

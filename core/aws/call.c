@@ -32,9 +32,13 @@ int aws_call_guarded(struct aws *aws, const struct aws_guard *guard, const struc
                      const char *operation, json_object *ask, json_object **reply, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    struct aws_exchange x = {
-        .service = service, .operation = operation, .method = "POST", .path = "/", .query = "", .guard = guard
-    };
+    struct aws_exchange x = { .service = service,
+                              .operation = operation,
+                              .method = "POST",
+                              .path = "/",
+                              .query = "",
+                              .guard = guard,
+                              .once = guard && guard->once };
     struct http_header headers[AWS_OWN_HEADERS_MAX];
     struct http_reply answer;
 

@@ -4,14 +4,14 @@
 
 #include "core/aws/client.h"
 
-static const char new_credentials[] = "the credentials have expired: give fresh ones in AWS_ACCESS_KEY_ID, "
-                                      "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again";
+static const char new_credentials[] = "The credentials have expired: give fresh ones in AWS_ACCESS_KEY_ID, "
+                                      "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again.";
 static const char unknown_key[] = "AWS doesn't know this access key: check AWS_ACCESS_KEY_ID and, for temporary keys, "
-                                  "AWS_SESSION_TOKEN, and the region";
-static const char wrong_secret[] = "check AWS_SECRET_ACCESS_KEY: it isn't the one of this access key";
-static const char clock_is_off[] = "set this machine's clock (NTP): AWS takes at most 5 minutes of difference";
-static const char opt_in[] = "enable this service or region for the account in the AWS console";
-static const char more_quota[] = "raise the limit in AWS Service Quotas, or remove what is no longer used";
+                                  "AWS_SESSION_TOKEN, and the region.";
+static const char wrong_secret[] = "Check AWS_SECRET_ACCESS_KEY: it isn't the one of this access key.";
+static const char clock_is_off[] = "Set this machine's clock (NTP): AWS takes at most 5 minutes of difference.";
+static const char opt_in[] = "Enable this service or region for the account in the AWS console.";
+static const char more_quota[] = "Raise the limit in AWS Service Quotas, or remove what is no longer used.";
 
 /* Throttling and transient codes: "Retry behavior" in the AWS SDKs and Tools Reference Guide; the others: each service's API reference. */
 static const struct {
@@ -56,8 +56,8 @@ static const struct {
     { "Unauthorized*", ERR_DENIED, NULL },
     { "NotAuthorized*", ERR_DENIED, NULL },
     { "AllAccessDisabled", ERR_DENIED, NULL },
-    { "BlockedException", ERR_DENIED, "AWS has blocked this account: contact AWS Support" },
-    { "DecryptionFailure", ERR_DENIED, "allow kms:Decrypt on the secret's key" },
+    { "BlockedException", ERR_DENIED, "AWS has blocked this account: contact AWS Support." },
+    { "DecryptionFailure", ERR_DENIED, "Allow kms:Decrypt on the secret's key." },
 
     { "*NotFound*", ERR_NOT_FOUND, NULL },
     { "NoSuch*", ERR_NOT_FOUND, NULL },

@@ -58,7 +58,8 @@ struct aws_exchange {
     size_t body_len;
     int timeout_ms;
     const struct aws_guard *guard; /* NULL: none */
-    bool error_in_success; /* a 200 may hold an error: CompleteMultipartUpload */
+    bool error_in_success;         /* a 200 may hold an error: CompleteMultipartUpload */
+    bool once;                     /* see aws_guard */
 };
 
 /* Signs, sends, tries again where that helps. Success is a 2xx reply. */

@@ -52,7 +52,7 @@ static int read_url(const char *url, const char *variable, struct arena *mem, st
     if ((!tls && !text_starts(url, "http://")) || host_len == 0 || host[host_len - 1] == ':' ||
         url[strcspn(url, "@?# \t\r\n")]) {
         err_set(e, ERR_INVALID, "%s isn't an address of the form http[s]://host[:port][/path]", variable);
-        return err_hint(e, "correct %s, or unset it to use AWS's own endpoints", variable);
+        return err_hint(e, "Correct %s, or unset it to use AWS's own endpoints.", variable);
     }
     out->scheme = tls ? "https" : "http";
     out->host = arena_copy_n(mem, host, host_len);

@@ -107,6 +107,12 @@ static int attempt(struct aws *aws, const struct aws_exchange *x, struct signed_
     }
 }
 
+/* Of a failure other than for the rate nobody knows whether it was carried out. */
+static bool may_repeat(const struct aws_exchange *x, const struct err *e)
+{
+    return !x->once || e->code == ERR_THROTTLED;
+}
+
 int aws_exchange(struct aws *aws, const struct aws_exchange *x, struct arena *mem, struct http_reply *reply,
                  struct err *e)
 {
@@ -123,7 +129,7 @@ int aws_exchange(struct aws *aws, const struct aws_exchange *x, struct arena *me
     hash_hex(digest, sizeof digest, request.payload_hash);
     do
         failure = attempt(aws, x, &request, &attempts, mem, &last, e);
-    while (failure && aws_retry(aws, &attempts, last.status ? &last : NULL, e));
+    while (failure && may_repeat(x, e) && aws_retry(aws, &attempts, last.status ? &last : NULL, e));
     log_call(aws, x, last.status ? &last : NULL, start, attempts.made);
     if (failure)
         return attempts.made > 1 ? err_context(e, "after %d tries", attempts.made) : failure;

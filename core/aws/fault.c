@@ -128,9 +128,9 @@ static void hint_permission(const struct aws_exchange *x, const struct aws_fault
         snprintf(action, sizeof action, "%s:%s", x->service->signing_name, x->operation);
     }
     if (strstr(fault->message, "explicit deny"))
-        err_hint(e, "a policy denies %s by an explicit Deny, which no Allow overrides: change that policy", action);
+        err_hint(e, "A policy denies %s by an explicit Deny, which no Allow overrides: change that policy.", action);
     else
-        err_hint(e, "allow %s to the identity that berth's AWS credentials belong to", action);
+        err_hint(e, "Allow %s to the identity that berth's AWS credentials belong to.", action);
 }
 
 /* A service that lacks a permission of its own ("CodeBuild is not authorized ...") is another matter: its role may be too young. */
@@ -142,9 +142,9 @@ static bool user_is_denied(const struct aws_fault *fault)
 static void hint_region(const struct aws_exchange *x, const struct aws_fault *fault, struct err *e)
 {
     if (*fault->region)
-        err_hint(e, "it is in the region %s: set AWS_REGION to that", fault->region);
+        err_hint(e, "It is in the region %s: set AWS_REGION to that.", fault->region);
     else
-        err_hint(e, "check that AWS_REGION (%s) is the region where it is", x->endpoint.region);
+        err_hint(e, "Check that AWS_REGION (%s) is the region where it is.", x->endpoint.region);
 }
 
 /* "ecs DescribeServices: ClusterNotFoundException: Cluster not found. (HTTP 400, request 01d3ad25-...)" */

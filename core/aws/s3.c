@@ -51,7 +51,8 @@ int s3_send(struct aws *aws, const struct s3_request *request, struct arena *mem
                               .body_len = request->body_len,
                               .timeout_ms = request->timeout_ms,
                               .guard = request->guard,
-                              .error_in_success = request->error_in_success };
+                              .error_in_success = request->error_in_success,
+                              .once = request->once };
 
     if (!is_bucket_name(request->bucket))
         return err_set(e, ERR_INVALID, "\"%.64s\" isn't the name of an S3 bucket", request->bucket);

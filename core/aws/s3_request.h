@@ -22,6 +22,7 @@ struct s3_request {
     int timeout_ms;
     const struct aws_guard *guard; /* NULL: none */
     bool error_in_success;
+    bool once; /* see aws_guard */
 };
 
 int s3_send(struct aws *aws, const struct s3_request *request, struct arena *mem, struct http_reply *reply,

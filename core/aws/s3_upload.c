@@ -72,6 +72,7 @@ static int begin(struct s3_upload *upload, struct err *e)
     const char *id;
 
     request.query = "uploads=";
+    request.once = upload->guard && upload->guard->once;
     request.content_type = upload->content_type;
     if (s3_send(upload->aws, &request, mem, &reply, e))
         return e->code;
@@ -164,6 +165,7 @@ static int put_whole(struct s3_upload *upload, struct arena *mem, struct s3_obje
     request.body = buf_text(&upload->part);
     request.body_len = upload->part.len;
     request.timeout_ms = part_timeout_ms(request.body_len);
+    request.once = upload->guard && upload->guard->once;
     if (s3_send(upload->aws, &request, mem, &reply, e))
         return e->code;
     *out = s3_object_read(&reply, mem);

@@ -131,7 +131,7 @@ static int refuse_file(const char *path, int why, struct err *e)
     enum err_code code = why == ENOENT ? ERR_NOT_FOUND : why == EACCES ? ERR_DENIED : ERR_INVALID;
 
     err_set(e, code, "the configuration file %s cannot be read: %s", path, strerror(why));
-    return err_hint(e, "check that the path is right and that this user may read it");
+    return err_hint(e, "Check that the path is right and that this user may read it.");
 }
 
 static int read_file(struct loading *l)

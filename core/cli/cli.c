@@ -148,7 +148,7 @@ int cli_pool(struct cli *cli, const char *login, int size, struct db_pool **out,
                                            .take_timeout_ms = CLI_POOL_TIMEOUT_MS };
         if (!options.conninfo) {
             err_set(e, ERR_INVALID, "no database connection is configured for the login \"%s\"", login);
-            return err_hint(e, "set %s under [database], or BERTH_DATABASE_%s", login,
+            return err_hint(e, "Set %s under [database], or BERTH_DATABASE_%s.", login,
                             !strcmp(login, "owner")    ? "OWNER"
                             : !strcmp(login, "worker") ? "WORKER"
                                                        : "ADMIN");

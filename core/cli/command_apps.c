@@ -38,18 +38,18 @@ static int check_policy(const char *policy, struct err *e)
         return 0;
     if (policy && !strcmp(policy, "signed")) {
         err_set(e, ERR_INVALID, "--webhook signed (HMAC and the caller's AWS identity) comes in a later version");
-        return err_hint(e, "use --webhook github: HMAC-SHA256, which GitHub itself sends");
+        return err_hint(e, "Use --webhook github: HMAC-SHA256, which GitHub itself sends.");
     }
     err_set(e, ERR_INVALID, policy ? "--webhook \"%s\" is no webhook policy" : "--webhook is missing%s",
             policy ? policy : "");
-    return err_hint(e, "--webhook github: each delivery must carry GitHub's HMAC-SHA256 signature. There is no default");
+    return err_hint(e, "--webhook github: each delivery must carry GitHub's HMAC-SHA256 signature. There is no default.");
 }
 
 static int check_app(const struct app *app, const char *policy, struct err *e)
 {
     if (!app->repository) {
         err_set(e, ERR_INVALID, "--repo is missing");
-        return err_hint(e, "--repo OWNER/NAME, as in https://github.com/OWNER/NAME");
+        return err_hint(e, "Write --repo OWNER/NAME, as in https://github.com/OWNER/NAME.");
     }
     return check_policy(policy, e) ? (int)e->code : app_check(app, e);
 }
@@ -79,7 +79,7 @@ int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
     /* The row decides who made the app, so a secret that is there already is debris of an app that never came to be. */
     if (hook_secret_create(aws, app.name, true, &secret, e)) {
         err_context(e, "app %s is made, but its webhook secret could not be stored", app.name);
-        return err_hint(e, "put that right, then: berth apps secret %s", app.name);
+        return err_hint(e, "Put that right, then: berth apps secret %s", app.name);
     }
     if (!cli->json)
         printf("App %s is made: a push to %s of %s becomes a release.\n\n", app.name, app.branch, app.repository);
@@ -97,8 +97,12 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
     struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
-        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || cli_aws(cli, &aws, e) ||
-        cli_audit(cli, db, "app.secret", app.name, e) || hook_secret_create(aws, app.name, true, &secret, e))
+        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e))
+        return e->code;
+    if (!strncmp(app.state, "delet", 5)) /* it would be left over */
+        return err_set(e, ERR_CONFLICT, "%s is %s: it takes no pushes", app.name, app.state);
+    if (cli_aws(cli, &aws, e) || cli_audit(cli, db, "app.secret", app.name, e) ||
+        hook_secret_create(aws, app.name, true, &secret, e))
         return e->code;
     print_webhook(cli, &app, secret);
     return 0;

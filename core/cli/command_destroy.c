@@ -94,7 +94,7 @@ static int ask(const struct destroy *d, struct err *e)
         return 0;
     if (d->cli->json || !isatty(STDIN_FILENO)) {
         err_set(e, ERR_INVALID, "nobody is there to confirm that %s and all it has is to be removed", d->app);
-        return err_hint(e, "add --yes to mean it; `berth destroy %s --dry-run` shows what would go", d->app);
+        return err_hint(e, "Add --yes to mean it; `berth destroy %s --dry-run` shows what would go.", d->app);
     }
     if (show(d, e))
         return e->code;
@@ -135,7 +135,7 @@ static int follow(const struct destroy *d, struct teardown *now, struct err *e)
         if (clock_monotonic_ms(&clock_system) >= end) {
             err_set(e, ERR_TRANSIENT, "the teardown of %s has not ended after %d s: it is at \"%s\"%s%s", d->app,
                     d->timeout_s, now->step, now->error ? ": " : "", now->error ? now->error : "");
-            return err_hint(e, "a worker goes on with it; `berth destroy %s --wait` follows it again", d->app);
+            return err_hint(e, "A worker goes on with it; `berth destroy %s --wait` follows it again.", d->app);
         }
     }
     if (now->state == TEARDOWN_DONE)
@@ -143,7 +143,7 @@ static int follow(const struct destroy *d, struct teardown *now, struct err *e)
     err_set(e, ERR_INTERNAL, "the teardown of %s stopped at \"%s\": %s", d->app, now->step,
             now->error ? now->error : "");
     return now->hint ? err_hint(e, "%s Then: berth destroy %s", now->hint, d->app)
-                     : err_hint(e, "put that right, then: berth destroy %s", d->app);
+                     : err_hint(e, "Put that right, then: berth destroy %s", d->app);
 }
 
 static void tell(const struct destroy *d, bool begun, const struct teardown *now)

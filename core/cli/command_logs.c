@@ -74,7 +74,7 @@ int command_logs(struct cli *cli, int argc, char **argv, struct err *e)
     if (!release.build_id) {
         err_set(e, ERR_NOT_FOUND, "%s v%d has no build: it is %s in step %s", words[0], release.number,
                 release_state_name(release.state), step_name_text(release.step));
-        return err_hint(e, "berth releases %s v%d tells how far it came", words[0], release.number);
+        return err_hint(e, "`berth releases %s v%d` tells how far it came.", words[0], release.number);
     }
     if (cli_aws(cli, &aws, e))
         return e->code;

@@ -8,9 +8,10 @@
 static int list(struct cli *cli, struct db *db, const char *name, int limit, struct err *e)
 {
     struct release *all = NULL;
+    struct deployment live = { 0 };
     size_t count = 0;
 
-    if (release_list(db, name, limit, cli->mem, &all, &count, e))
+    if (release_list(db, name, limit, cli->mem, &all, &count, e) || deployment_find(db, name, cli->mem, &live, e))
         return e->code;
     if (cli->json) {
         json_object *rows = json_new_array();
@@ -27,7 +28,7 @@ static int list(struct cli *cli, struct db *db, const char *name, int limit, str
     const char **cells = arena_array(cli->mem, count * 6, sizeof *cells);
     for (size_t i = 0; i < count; i++) {
         cells[i * 6] = arena_printf(cli->mem, "v%d", all[i].number);
-        cells[i * 6 + 1] = release_word(cli->mem, &all[i]);
+        cells[i * 6 + 1] = release_word(cli->mem, &all[i], live.release);
         cells[i * 6 + 2] = arena_printf(cli->mem, "%.8s", all[i].commit_sha);
         cells[i * 6 + 3] = all[i].pushed_by;
         cells[i * 6 + 4] = all[i].created_at;

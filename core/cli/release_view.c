@@ -1,6 +1,7 @@
 #include "core/cli/release_view.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/deploy/release_state.h"
@@ -25,7 +26,7 @@ json_object *release_json(const struct release *r)
     return shown;
 }
 
-const char *release_word(struct arena *mem, const struct release *r)
+const char *release_word(struct arena *mem, const struct release *r, int live)
 {
     if (r->state == RELEASE_RUNNING && r->halt)
         return arena_printf(mem, "%s (%s)", r->halt == HALT_CANCEL ? "cancelling" : "giving way",
@@ -34,15 +35,18 @@ const char *release_word(struct arena *mem, const struct release *r)
         return arena_printf(mem, "superseded by v%d", r->halt_by);
     if (r->state == RELEASE_RUNNING || r->state == RELEASE_FAILED)
         return arena_printf(mem, "%s (%s)", release_state_name(r->state), step_name_text(r->step));
-    return release_state_name(r->state);
+    return r->state == RELEASE_LIVE && r->number != live ? "went live" : release_state_name(r->state);
 }
 
-static void print_text(struct cli *cli, const struct release *r, const struct release_event *events, size_t count)
+static void print_text(struct cli *cli, const struct release *r, int live, const struct release_event *events,
+                       size_t count)
 {
     const char **cells = arena_array(cli->mem, count * 4 + 1, sizeof *cells);
 
-    printf("%s v%d is %s: commit %.8s%s%s\n", r->app, r->number, release_word(cli->mem, r), r->commit_sha,
-           r->pushed_by ? ", pushed by " : "", r->pushed_by ? cli_plain(cli->mem, r->pushed_by) : "");
+    const char *word = release_word(cli->mem, r, live), *by = strcmp(r->kind, "push") ? ", by " : ", pushed by ";
+
+    printf("%s v%d %s%s: commit %.8s%s%s\n", r->app, r->number, strcmp(word, "went live") ? "is " : "", word,
+           r->commit_sha, r->pushed_by ? by : "", r->pushed_by ? cli_plain(cli->mem, r->pushed_by) : "");
     if (r->error)
         printf("%s\n", cli_plain(cli->mem, r->error));
     if (r->hint)
@@ -61,13 +65,14 @@ int release_print(struct cli *cli, struct db *db, const char *app, int number, s
 {
     struct release release = { 0 };
     struct release_event *events = NULL;
+    struct deployment live = { 0 };
     size_t count = 0;
 
     if (release_get(db, app, number, cli->mem, &release, e) ||
-        release_events(db, app, number, cli->mem, &events, &count, e))
+        release_events(db, app, number, cli->mem, &events, &count, e) || deployment_find(db, app, cli->mem, &live, e))
         return e->code;
     if (!cli->json) {
-        print_text(cli, &release, events, count);
+        print_text(cli, &release, live.release, events, count);
         return 0;
     }
 

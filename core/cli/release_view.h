@@ -8,7 +8,8 @@
 #include "core/deploy/release.h"
 
 json_object *release_json(const struct release *release);
-const char *release_word(struct arena *mem, const struct release *release); /* "building" is "running: build" */
+/* "running (build)", "superseded by v3"; "live" only of what is live now, which is release number `live`, and "went live" of the others. */
+const char *release_word(struct arena *mem, const struct release *release, int live);
 
 /* Reads one release and prints it with its timeline. */
 int release_print(struct cli *cli, struct db *db, const char *app, int number, struct err *e);

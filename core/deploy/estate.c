@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/test_point.h"
 #include "core/base/text.h"
 #include "core/deploy/estate_kinds.h"
 #include "core/deploy/ownership.h"
@@ -72,11 +73,14 @@ int estate_renew(struct estate_place *place, struct err *e)
 int estate_ask(struct estate_place *place, const struct aws_service *service, const char *operation, json_object *ask,
                const char *gone, struct err *e)
 {
+    int code;
+
     if (estate_renew(place, e))
         return e->code;
-    if (!aws_call(place->aws, service, operation, ask, NULL, e))
-        return 0;
-    return gone && err_is(e, gone) ? 0 : (int)e->code;
+    TEST_POINT("teardown", operation, "before");
+    code = aws_call(place->aws, service, operation, ask, NULL, e);
+    TEST_POINT("teardown", operation, "after");
+    return code && !(gone && err_is(e, gone)) ? code : 0;
 }
 
 const char *estate_app_of(struct arena *mem, const char *name, const char *before, const char *after)

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/aws/s3.h"
+#include "core/base/test_point.h"
 #include "core/base/text.h"
 #include "core/deploy/estate_kinds.h"
 #include "core/deploy/ownership.h"
@@ -65,12 +66,16 @@ int estate_find_sources(struct estate_place *place, const char *app, struct esta
 int estate_remove_source(struct estate_place *place, const struct estate_thing *thing, struct err *e)
 {
     const char *bucket = place->settings->bucket;
+    bool is_upload = thing->state && strcmp(thing->state, upload) == 0;
+    int code;
 
     if (estate_renew(place, e))
         return e->code;
-    if (thing->state && strcmp(thing->state, upload) == 0)
-        return s3_abort_upload(place->aws, bucket, thing->name, thing->arn, e);
-    return s3_delete(place->aws, bucket, thing->name, thing->arn, e);
+    TEST_POINT("teardown", is_upload ? "AbortMultipartUpload" : "DeleteObject", "before");
+    code = is_upload ? s3_abort_upload(place->aws, bucket, thing->name, thing->arn, e)
+                     : s3_delete(place->aws, bucket, thing->name, thing->arn, e);
+    TEST_POINT("teardown", is_upload ? "AbortMultipartUpload" : "DeleteObject", "after");
+    return code;
 }
 
 /* Secrets */

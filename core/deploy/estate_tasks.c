@@ -1,7 +1,7 @@
 /* Builds, services and task definitions: what runs. */
 #include <string.h>
 
-#include "core/base/text.h"
+#include "core/base/test_point.h"
 #include "core/deploy/estate_kinds.h"
 #include "core/deploy/ownership.h"
 #include "core/tenant/names.h"
@@ -193,13 +193,17 @@ int estate_remove_task_definition(struct estate_place *place, const struct estat
     AUTO_JSON json_object *one = json_build("{s:s}", "taskDefinition", thing->arn);
     AUTO_JSON json_object *ask = json_build("{s:[s]}", "taskDefinitions", thing->arn), *reply = NULL;
     const char *reason;
+    int code;
 
     if (strcmp(thing->state, "ACTIVE") == 0 && estate_ask(place, &ECS, "DeregisterTaskDefinition", one, NULL, e))
         return e->code;
-    if (estate_renew(place, e) || aws_call(place->aws, &ECS, "DeleteTaskDefinitions", ask, &reply, e))
+    if (estate_renew(place, e))
         return e->code;
-    if (json_length(json_at(reply, "/failures")) == 0)
-        return 0;
+    TEST_POINT("teardown", "DeleteTaskDefinitions", "before");
+    code = aws_call(place->aws, &ECS, "DeleteTaskDefinitions", ask, &reply, e);
+    TEST_POINT("teardown", "DeleteTaskDefinitions", "after");
+    if (code || json_length(json_at(reply, "/failures")) == 0)
+        return code;
     reason = json_find_text(reply, "/failures/0/reason", place->mem);
     return err_set(e, ERR_CONFLICT, "Task definition %s was not deleted: %s", thing->name,
                    reason ? reason : "no reason");

@@ -79,8 +79,8 @@ static int record_put_back(struct step_run *run, const struct deployment *live, 
                        run->app.name);
     if (run->release.halt_deployment_id)
         return 0; /* it was told before */
-    return live->release ? step_note(run, "info", e, "Putting v%d back", live->release)
-                         : step_note(run, "info", e, "Scaling the service down to no tasks");
+    return live->release ? step_note(run, "info", e, "Putting v%d back.", live->release)
+                         : step_note(run, "info", e, "Scaling the service down to no tasks.");
 }
 
 /* Safe to repeat: a service that is on this task definition already gets no new deployment. */

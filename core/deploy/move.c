@@ -66,7 +66,7 @@ int move_release(struct db *db, const struct release *release, const struct move
         break;
     case MOVE_WAIT:
         code = db_query(db, app, QUERY_RELEASE_WAIT, &rows, e, HELD(release), db_int(move->delay_ms), halt,
-                        db_text(move->waits_for));
+                        db_text(move->waits_for), db_int(move->at_most_ms));
         break;
     case MOVE_RETRY:
         code = db_query(db, app, QUERY_RELEASE_RETRY, &rows, e, HELD(release), db_int(move->delay_ms), db_text(message),

@@ -24,11 +24,12 @@ enum move_kind {
 struct move {
     enum move_kind kind;
     enum step_name next;
-    int64_t lease_ms;    /* MOVE_NEXT */
-    int64_t delay_ms;    /* MOVE_WAIT, MOVE_RETRY */
+    int64_t lease_ms;      /* MOVE_NEXT */
+    int64_t delay_ms;      /* MOVE_WAIT, MOVE_RETRY */
+    int64_t at_most_ms;    /* MOVE_WAIT: however long the poller sees no change */
     const char *waits_for; /* MOVE_WAIT: what the poller watches for it: "build", "service"; NULL: nothing */
-    const char *message; /* of the timeline, or the error */
-    const char *hint;    /* NULL: none */
+    const char *message;   /* of the timeline, or the error */
+    const char *hint;      /* NULL: none */
 };
 
 int move_release(struct db *db, const struct release *release, const struct move *move, bool *held, struct err *e);

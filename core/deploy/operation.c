@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
+#include "core/deploy/prune.h"
 #include "core/tenant/app.h"
 
 /* One operation's transaction. */
@@ -143,6 +144,11 @@ static int find_target(struct operation *op, int *to, struct release *out, struc
         err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image went when the app was destroyed", op->app, *to);
         return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
     }
+    if (out->pruned) {
+        err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image is gone, berth keeps those of the last %d live releases",
+                op->app, *to, PRUNE_KEPT);
+        return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
+    }
     if (out->state == RELEASE_LIVE && out->image_digest)
         return 0;
     err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: it never went live (it is %s)", op->app, *to,
@@ -239,7 +245,7 @@ static int cancelled_before(struct operation *op, struct arena *mem, struct canc
                 newest->state == RELEASE_LIVE ? "went live already" : release_state_name(newest->state));
     return op->live
                ? err_hint(e, "v%d is live. `berth rollback %s` goes back to the release before it.", op->live, op->app)
-               : e->code;
+               : (int)e->code;
 }
 
 static json_object *numbers_json(const struct cancelled *cancelled)

@@ -6,27 +6,38 @@
 
 #include "core/base/arena.h"
 
-/* A test holds it against docs/aws-permissions.md. */
+/* The first that fits. A test holds it against docs/aws-permissions.md. */
 /* clang-format off */
 static const struct { const char *action, *sid; } rows[] = {
     { "s3:PutObject", "StoreSources" }, { "s3:GetObject", "StoreSources" }, { "s3:AbortMultipartUpload", "StoreSources" },
     { "s3:ListBucket", "LookIntoTheBucket" }, { "s3:GetBucketVersioning", "LookIntoTheBucket" },
+    { "s3:DeleteObjectVersion", "RemoveSources" }, { "s3:ListBucketVersions", "FindSources" },
+    { "s3:ListBucketMultipartUploads", "FindWhatIsLeft" },
     { "secretsmanager:GetSecretValue", "ReadGitHubToken" },
+    { "secretsmanager:DeleteSecret", "RemoveTenants" }, { "secretsmanager:DescribeSecret", "FindWhatIsLeft" },
+    { "logs:DeleteLogGroup", "RemoveTenants" }, { "logs:DescribeLogGroups", "FindLogGroups" },
     { "logs:*", "TenantLogGroups" },
+    { "ecr:DeleteRepository", "RemoveTenants" }, { "ecr:DescribeRepositories", "FindWhatIsLeft" },
     { "ecr:*", "TenantRepositories" },
     { "iam:CreateRole", "TenantRolesWithinTheBoundary" }, { "iam:PutRolePolicy", "TenantRolesWithinTheBoundary" },
     { "iam:PutRolePermissionsBoundary", "TenantRolesWithinTheBoundary" },
     { "iam:GetRole", "TenantRoles" }, { "iam:TagRole", "TenantRoles" }, { "iam:UpdateAssumeRolePolicy", "TenantRoles" },
+    { "iam:DeleteRole", "RemoveTenants" }, { "iam:DeleteRolePolicy", "RemoveTenants" }, { "iam:DetachRolePolicy", "RemoveTenants" },
+    { "iam:ListRolePolicies", "FindWhatIsLeft" }, { "iam:ListAttachedRolePolicies", "FindWhatIsLeft" },
     { "iam:PassRole", "HandRolesToTheirServices" },
     { "iam:GetPolicy", "ReadTheBoundary" },
     { "iam:CreateServiceLinkedRole", "FirstUseOfEcs" },
+    { "codebuild:DeleteProject", "RemoveTenants" },
     { "codebuild:*", "TenantBuilds" },
     { "elasticloadbalancing:AddTags", "TagWhatIsMade" },
     { "elasticloadbalancing:Describe*", "WhatHasNoResourceToName" },
+    { "elasticloadbalancing:Modify*", "ChangeTenantRoutes" },
+    { "elasticloadbalancing:Delete*", "RemoveTenants" },
     { "elasticloadbalancing:*", "TenantRoutes" },
     { "ecs:ListTasks", "TenantTasks" },
     { "ecs:ListTaskDefinitions", "WhatHasNoResourceToName" }, { "ecs:DescribeTaskDefinition", "WhatHasNoResourceToName" },
-    { "ecs:DeregisterTaskDefinition", "WhatHasNoResourceToName" },
+    { "ecs:DeregisterTaskDefinition", "RetireTaskDefinitions" },
+    { "ecs:DeleteService", "RemoveTenants" }, { "ecs:DeleteTaskDefinitions", "RemoveTenants" },
     { "ecs:*", "TenantServices" },
     { "ec2:Describe*", "WhatHasNoResourceToName" },
 };
@@ -67,7 +78,7 @@ void permission_hint(struct err *e)
         return;
     err_hint(e,
              "%s may not %s%s%s: add the statement %s of docs/aws-permissions.md to its policy, at least "
-             "{\"Sid\":\"%s\",\"Effect\":\"Allow\",\"Action\":\"%s\",\"Resource\":\"%s\"}; then push again.",
-             who ? who : "The worker's identity", action, resource ? " on " : "", resource ? resource : "", sid, sid, action,
-             resource ? resource : "*");
+             "{\"Sid\":\"%s\",\"Effect\":\"Allow\",\"Action\":\"%s\",\"Resource\":\"%s\"}; then try again.",
+             who ? who : "The worker's identity", action, resource ? " on " : "", resource ? resource : "", sid, sid,
+             action, resource ? resource : "*");
 }

@@ -68,9 +68,8 @@ static int may_send(void *context, int timeout_ms, struct err *e)
 
 const struct aws_guard *step_guard(struct step_run *run)
 {
-    run->guard = (struct aws_guard){ .may_send = may_send,
-                                     .context = run,
-                                     .timeout_max_ms = (int)(run->lease_ms / 4 * 3) };
+    run->guard =
+        (struct aws_guard){ .may_send = may_send, .context = run, .timeout_max_ms = (int)(run->lease_ms / 4 * 3) };
     run->sends = 0;
     return &run->guard;
 }
@@ -130,6 +129,12 @@ static bool is_refusal(const struct step_run *run, const struct err *e)
     }
 }
 
+/* Has no idempotency token, and makes another one each time: what became of it is looked up before it is asked again (task_definition.c). */
+static bool is_asked_once(const char *operation)
+{
+    return strcmp(operation, "RegisterTaskDefinition") == 0;
+}
+
 int step_call(struct step_run *run, const struct aws_service *service, const char *operation, const char *target,
               json_object *ask, json_object **reply, struct err *e)
 {
@@ -140,7 +145,9 @@ int step_call(struct step_run *run, const struct aws_service *service, const cha
 
     if (step_intend(run, asked, target, &intent, e))
         return e->code;
-    if (aws_call_guarded(run->aws, step_guard(run), service, operation, ask, &answer, e)) {
+    step_guard(run);
+    run->guard.once = is_asked_once(operation);
+    if (aws_call_guarded(run->aws, &run->guard, service, operation, ask, &answer, e)) {
         /* When the note is lost too, the next run looks once more than it needs to; AWS's refusal is what matters. */
         if (is_refusal(run, e))
             (void)step_answered(run, intent, &unnoted);
@@ -161,6 +168,17 @@ int step_left_open(struct step_run *run, const char *operation, const char *targ
                  db_int(run->release.number), db_text(operation), db_text(target)))
         return e->code;
     *open = db_get_bool(rows, 0, "open");
+    return 0;
+}
+
+int step_times_asked(struct step_run *run, const char *operation, int64_t *times, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(run->db, run->app.name, QUERY_INTENT_COUNT, &rows, e, db_text(run->app.name),
+                 db_int(run->release.number), db_text(operation)))
+        return e->code;
+    *times = db_get_int(rows, 0, "asked");
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct step_run {
     int64_t lease_ends_ms;           /* monotonic, counted from when the last renewal was asked for; 0: not known, so renew */
     struct aws_guard guard;          /* see step_guard */
     int sends;                       /* tries that the guard let pass, in this call */
+    int64_t patience_ms;             /* set by a step that waits: until it must look, whatever the poller says; 0: until its deadline */
     const char *waits_for;           /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
     bool cleared;                    /* set by a step that fails: what it had started has ended or is taken back already */
     const char *intended;            /* the operation of the last intent: "StartBuild" */
@@ -70,6 +71,9 @@ const struct aws_guard *step_guard(struct step_run *run); /* for what has effect
 /* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. operation as in the intents table,
  * "codebuild:StartBuild"; target NULL: any. An answer to the same question later on settles it. */
 int step_left_open(struct step_run *run, const char *operation, const char *target, bool *open, struct err *e);
+
+/* How often this release has asked for it, answered or not. */
+int step_times_asked(struct step_run *run, const char *operation, int64_t *times, struct err *e);
 
 /* One line of the timeline. kind: "info", "done", "retry". */
 int step_note(struct step_run *run, const char *kind, struct err *e, const char *format, ...)

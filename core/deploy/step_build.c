@@ -9,6 +9,7 @@
 #include "core/base/text.h"
 #include "core/deploy/build_log.h"
 #include "core/deploy/build_reason.h"
+#include "core/deploy/failure_notes.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
@@ -42,7 +43,7 @@ static int keep_build(struct step_run *run, const char *build_id, struct err *e)
     if (release_set(run, &facts, e))
         return e->code;
     run->waits_for = WAITS_FOR_BUILD;
-    return step_note(run, "info", e, "Build %s started", build_id);
+    return step_note(run, "info", e, "Build %s started.", build_id);
 }
 
 /* The build that this attempt started, if its answer was lost; *id NULL: it never began. */
@@ -125,7 +126,7 @@ static int keep_image(struct step_run *run, const json_object *build, enum step_
     if (release_set(run, &facts, e))
         return e->code;
     *answer = STEP_DONE;
-    return step_note(run, "info", e, "Image %s built", digest);
+    return step_note(run, "info", e, "Image %s built.", digest);
 }
 
 /* A fault of CodeBuild's own, or a role or policy that AWS didn't believe yet: neither is the repository's. */
@@ -144,7 +145,7 @@ static int try_again(struct step_run *run, const char *status, enum step_answer 
 {
     *answer = STEP_WAIT;
     run->cleared = false;
-    if (step_note(run, "retry", e, "Build %s ended as %s through no fault of the repository: building again",
+    if (step_note(run, "retry", e, "Build %s ended as %s through no fault of the repository: building again.",
                   run->release.build_id, status) ||
         next_attempt(run, e))
         return e->code;
@@ -160,6 +161,8 @@ static int fail(struct step_run *run, const json_object *build, struct err *e)
 
     /* A log that we may not read doesn't keep the build's own words from being told. */
     if (build_log_tail(run->aws, run->app.name, run->release.build_id, run->mem, &log, e) && err_may_retry(e))
+        return e->code;
+    if (failure_note_log(run, "build log", &log, e))
         return e->code;
     return build_reason(&subject, build, &log, e);
 }
@@ -210,8 +213,11 @@ int build_abandon(struct step_run *run, struct err *e)
 {
     const char *id = run->release.build_id;
     AUTO_JSON json_object *ask = NULL;
+    int64_t starts = 0;
 
-    if (run->release.build_attempt == 0)
+    if (step_times_asked(run, "codebuild:StartBuild", &starts, e))
+        return e->code;
+    if (starts == 0)
         return 0;
     if ((!id || !*id) && build_find(run, &id, e))
         return e->code;
@@ -219,7 +225,7 @@ int build_abandon(struct step_run *run, struct err *e)
         return 0;
     ask = json_build("{s:s}", "id", id);
     if (!step_call(run, &CODEBUILD, "StopBuild", id, ask, NULL, e))
-        return step_note(run, "info", e, "Build %s stopped", id);
+        return step_note(run, "info", e, "Build %s stopped.", id);
     return e->code == ERR_NOT_FOUND ? 0 : (int)e->code;
 }
 

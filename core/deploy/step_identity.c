@@ -261,6 +261,6 @@ int identity_ensure(struct step_run *run, enum step_answer *answer, struct err *
     *answer = STEP_DONE;
     if (project.arn)
         return 0;
-    return step_note(run, "info", e, "%s has its own log group, image repository, roles and build project",
+    return step_note(run, "info", e, "%s has its own log group, image repository, roles and build project.",
                      run->app.name);
 }

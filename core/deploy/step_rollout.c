@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/deploy/failure_notes.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/rollout_reason.h"
 #include "core/deploy/specs.h"
@@ -34,7 +35,7 @@ static int keep_deployment(struct step_run *run, const json_object *reply, struc
     if (json_read_text(primary, "/id", run->mem, &facts.ecs_deployment_id, e) || release_set(run, &facts, e))
         return e->code;
     run->waits_for = WAITS_FOR_SERVICE;
-    return step_note(run, "info", e, "Rolling out %d %s", run->app.tasks, run->app.tasks == 1 ? "task" : "tasks");
+    return step_note(run, "info", e, "Rolling out %d %s.", run->app.tasks, run->app.tasks == 1 ? "task" : "tasks");
 }
 
 static int record_service(struct step_run *run, const json_object *reply, const char *hash, struct err *e)
@@ -125,14 +126,15 @@ static bool is_ours(const struct step_run *run, const json_object *primary)
     return definition && strcmp(definition, run->release.task_definition_arn) == 0;
 }
 
-static int asked_so_far(struct step_run *run, const char *operation, int64_t *times, struct err *e)
+/* Whether this release has asked ECS for a deployment, answered or not. */
+static int was_deployed(struct step_run *run, bool *asked, struct err *e)
 {
-    AUTO_ROWS struct db_rows *rows = NULL;
+    int64_t creates = 0, updates = 0;
 
-    if (db_query(run->db, run->app.name, QUERY_INTENT_COUNT, &rows, e, db_text(run->app.name),
-                 db_int(run->release.number), db_text(operation)))
+    if (step_times_asked(run, "ecs:CreateService", &creates, e) ||
+        step_times_asked(run, "ecs:UpdateService", &updates, e))
         return e->code;
-    *times = db_get_int(rows, 0, "asked");
+    *asked = creates + updates > 0;
     return 0;
 }
 
@@ -140,11 +142,11 @@ static int asked_so_far(struct step_run *run, const char *operation, int64_t *ti
 static int find_deployed(struct step_run *run, json_object **reply, struct err *e)
 {
     AUTO_JSON json_object *service = NULL;
-    int64_t creates = 0, updates = 0;
+    bool asked = false;
 
-    if (asked_so_far(run, "ecs:CreateService", &creates, e) || asked_so_far(run, "ecs:UpdateService", &updates, e))
+    if (was_deployed(run, &asked, e))
         return e->code;
-    if (creates + updates == 0)
+    if (!asked)
         return 0;
     if (service_describe(run, &service, e))
         return e->code;
@@ -273,18 +275,25 @@ static int fail(struct step_run *run, const char *said, bool rolled_back, struct
     if (!rolled_back && withdraw(run, &live, e))
         return e->code;
     run->cleared = true;
+    if (failure_note_tasks(run, tasks, e) || failure_note_log(run, "app log", &failure.log, e))
+        return e->code;
     return rollout_reason(&failure, e);
 }
 
 int rollout_abandon(struct step_run *run, struct err *e)
 {
     struct deployment live;
+    bool asked = false;
 
+    if (was_deployed(run, &asked, e))
+        return e->code;
+    if (!asked)
+        return 0;
     if (deployment_find(run->db, run->app.name, run->mem, &live, e) || withdraw(run, &live, e))
         return e->code;
     if (live.release)
-        return step_note(run, "info", e, "v%d is put back", live.release);
-    return step_note(run, "info", e, "The service is scaled down to no tasks");
+        return step_note(run, "info", e, "v%d is put back.", live.release);
+    return step_note(run, "info", e, "The service is scaled down to no tasks.");
 }
 
 /* Replaced: the service's primary deployment is of another task definition */
@@ -352,7 +361,7 @@ static int put_right(struct step_run *run, int older, struct err *e)
 {
     AUTO_JSON json_object *reply = NULL;
 
-    if (step_note(run, "retry", e, "Somebody put v%d in the place of v%d: rolling v%d out again", older,
+    if (step_note(run, "retry", e, "Somebody put v%d in the place of v%d: rolling v%d out again.", older,
                   run->release.number, run->release.number) ||
         service_update(run, NULL, &reply, e))
         return e->code;
@@ -375,7 +384,7 @@ static int replaced(struct step_run *run, const json_object *service, enum step_
     if (!item_find(json_at(service, "/deployments"), "/id", run->release.ecs_deployment_id) &&
         run->release.waits < STALE_LOOKS_MAX)
         return 0; /* an old answer, perhaps: our deployment isn't among those that were replaced */
-    if (find_older(run, primary, &older, e) || asked_so_far(run, "ecs:UpdateService", &updates, e))
+    if (find_older(run, primary, &older, e) || step_times_asked(run, "ecs:UpdateService", &updates, e))
         return e->code;
     if (older && updates < UPDATES_MAX)
         return put_right(run, older, e);
@@ -400,7 +409,8 @@ static int judge(struct step_run *run, const json_object *primary, enum step_ans
     }
     if (state && strcmp(state, "FAILED") == 0)
         return fail(run, reason, false, e);
-    if (run->release.step_age_ms < ROLLOUT_GIVE_UP_MS)
+    run->patience_ms = ROLLOUT_GIVE_UP_MS - run->release.step_age_ms;
+    if (run->patience_ms > 0)
         return 0;
     return fail(run, arena_printf(run->mem, "its tasks were not steady after %d minutes", ROLLOUT_GIVE_UP_MS / 60000),
                 false, e);

@@ -234,7 +234,7 @@ static int rule_create(struct step_run *run, const struct slot *slot, const char
         return e->code;
     if (json_read_text(reply, "/Rules/0/RuleArn", run->mem, arn, e))
         return e->code;
-    return step_note(run, "info", e, "Rule %d of the load balancer sends %s to the app", slot->priority, host);
+    return step_note(run, "info", e, "Rule %d of the load balancer sends %s to the app.", slot->priority, host);
 }
 
 /* The rule for our host that is there already, made by an earlier run whose answer was lost; anybody else's is refused. *arn NULL: none. */

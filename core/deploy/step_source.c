@@ -63,6 +63,7 @@ static int stream(struct step_run *run, const char *key, struct s3_object *out, 
     int64_t bytes = 0;
 
     s3_upload_guard(upload, step_guard(run));
+    run->guard.once = true; /* asked again, S3 would keep a second version */
     if (github_archive(run->github, run->app.repository, run->release.commit_sha, pass_on, &passage, &bytes, e)) {
         if (e->code == ERR_NOT_FOUND && is_fresh(run))
             e->code = ERR_TRANSIENT;

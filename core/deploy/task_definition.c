@@ -97,7 +97,7 @@ static int copy_of(struct step_run *run, const char *arn, json_object **ask, str
 
     *ask = NULL;
     if (aws_call(run->aws, &ECS, "DescribeTaskDefinition", by_arn, &reply, e))
-        return e->code == ERR_NOT_FOUND || err_is(e, "ClientException") ? 0 : e->code;
+        return e->code == ERR_NOT_FOUND || err_is(e, "ClientException") ? 0 : (int)e->code;
     *ask = json_new_object();
     for (size_t i = 0; i < sizeof carried / sizeof *carried; i++) {
         json_object *part = json_get(json_at(reply, "/taskDefinition"), carried[i]);

@@ -2,7 +2,9 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "core/base/test_point.h"
 #include "core/base/text.h"
+#include "core/deploy/permission.h"
 #include "core/deploy/pipeline.h"
 #include "core/deploy/step.h"
 #include "core/deploy/summary.h"
@@ -43,8 +45,10 @@ static int renew(void *context, struct err *e)
     struct teardown_run *run = context;
     AUTO_ROWS struct db_rows *rows = NULL;
 
+    TEST_POINT("teardown", "lease", "before");
     if (db_query(run->db, run->app, QUERY_TEARDOWN_RENEW, &rows, e, HELD(run), db_int(run->place->lease_ms)))
         return e->code;
+    TEST_POINT("teardown", "lease", "after");
     return db_count(rows) > 0 ? 0 : lost(run, e);
 }
 
@@ -100,11 +104,13 @@ static int forget(struct teardown_run *run, const struct teardown_step *step, st
 {
     const char *kinds = estate_resource_kinds(step->kind);
 
+    TEST_POINT("teardown", "forget", "before");
     if (kinds && db_query(run->db, run->app, QUERY_TEARDOWN_FORGET, NULL, e, HELD(run), db_text(kinds)))
         return e->code;
     /* Its rule went in the step before: AWS has confirmed both absent. */
     if (step->kind == ESTATE_TARGET_GROUP && db_query(run->db, run->app, QUERY_TEARDOWN_FREE_SLOT, NULL, e, HELD(run)))
         return e->code;
+    TEST_POINT("teardown", "forget", "after");
     return 0;
 }
 
@@ -198,6 +204,7 @@ static int move(struct teardown_run *run, const struct teardown_move *to, bool *
 
     if (db_take(run->place->options->db, &db, e))
         return e->code;
+    TEST_POINT("teardown", "move", "before");
     if (to->kind == TO_NEXT)
         code = db_query(db, run->app, QUERY_TEARDOWN_NEXT, &rows, e, HELD(run), db_text(to->next),
                         db_int(run->place->lease_ms));
@@ -209,6 +216,7 @@ static int move(struct teardown_run *run, const struct teardown_move *to, bool *
                         clean(to->hint, hint));
     else
         code = db_query(db, run->app, QUERY_TEARDOWN_FINISH, &rows, e, HELD(run));
+    TEST_POINT("teardown", "move", "after");
     *held = db_count(rows) > 0;
     return code;
 }
@@ -273,8 +281,10 @@ static struct teardown_move next_move(const struct teardown_run *run, const stru
                 step->give_up_s / 60);
         err_hint(e, "`berth destroy %s --dry-run` shows what is left; run the command again to go on.", run->app);
     }
-    if (e->code && (late || !can_be_tried_again(e)))
+    if (e->code && (late || !can_be_tried_again(e))) {
+        permission_hint(e);
         return (struct teardown_move){ .kind = TO_FAIL, .error = e->message, .hint = e->hint };
+    }
     if (!e->code)
         return (struct teardown_move){ .kind = TO_PAUSE,
                                        .waited = true,
@@ -349,12 +359,14 @@ int teardown_take(struct turn_place *place, const char *worker_name, bool *taken
     AUTO_ROWS struct db_rows *rows = NULL;
     struct teardown_run run = { .place = place };
 
+    TEST_POINT("teardown", "claim", "before");
     if (db_query_once(place->options->db, NULL, QUERY_TEARDOWN_CLAIM, &rows, e, db_text(worker_name),
                       db_int(place->lease_ms)))
         return e->code;
     *taken = db_count(rows) > 0;
     if (!*taken)
         return 0;
+    TEST_POINT("teardown", "claim", "after");
     run.app = db_get_copy(rows, 0, "app_name", mem);
     run.token = db_get_int(rows, 0, "lease_token");
     while (advance(&run))

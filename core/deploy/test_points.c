@@ -27,6 +27,11 @@ static const struct {
     { "live",     { "UpdateService", "BatchDeleteImage", "DeregisterTaskDefinition" },
                   { "facts", "note", "lease", "move", "pruned", "go_live" } },
     { "worker",   { NULL }, { "claim" } },
+    /* No intents: each removal is a point of its own, before it is asked for and after. */
+    { "teardown", { NULL },
+                  { "claim", "lease", "move", "forget", "StopBuild", "DeleteService", "DeleteRule", "DeleteTargetGroup", "DeregisterTaskDefinition",
+                    "DeleteTaskDefinitions", "DeleteProject", "DeleteRepository", "DeleteLogGroup", "DeleteRolePolicy", "DetachRolePolicy", "DeleteRole",
+                    "DeleteObject", "AbortMultipartUpload", "DeleteSecret" } },
     { "poller",   { NULL }, { "wake" } },
 };
 /* clang-format on */

@@ -6,6 +6,7 @@
  *   after_call     AWS has answered, we noted nothing  after_answer  the answer is noted
  * and for each kind of commit "{step}.{commit}.before" and ".after": facts (of the release), resource (recorded), note (a line of the timeline), lease
  * (renewed by itself) and move (to the next step, to wait, to fail). live has go_live, the worker has claim, the poller has wake.
+ * A teardown has no intents: "teardown.{operation}.before" and ".after", and claim, lease, move and forget.
  * A new operation of a step needs its row here, or the first run of a build with test points ends at it.
  */
 #ifndef BERTH_DEPLOY_TEST_POINTS_H

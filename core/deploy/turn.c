@@ -11,7 +11,7 @@
 enum {
     PERSIST_PAUSE_MS = 100,
     PERSIST_PAUSE_MAX_MS = 5000,
-    CLAIMS_MAX = 5,                /* workers that a release may bring down in a row */
+    CLAIMS_MAX = 8,                /* workers that a release may bring down in a row */
     CLEARING_MAX_MS = 10 * 60 * 1000 /* after a step's deadline: so long it is tried to end what the step had under way */
 };
 
@@ -140,12 +140,15 @@ static struct move try_again(struct turn *turn, const struct err *e)
 
 static struct move wait(struct turn *turn)
 {
-    const char *what = turn->run.waits_for;
+    const struct step_run *run = &turn->run;
+    int64_t left_ms = (int64_t)step_of(turn)->give_up_s * 1000 - step_age_ms(turn);
+    int64_t most_ms = run->patience_ms > 0 && run->patience_ms < left_ms ? run->patience_ms : left_ms;
+    int64_t delay_ms = run->waits_for ? PIPELINE_POLLED_WAIT_MS : pipeline_wait_ms(step_of(turn), run->release.waits);
 
     return (struct move){ .kind = MOVE_WAIT,
-                          .waits_for = what,
-                          .delay_ms =
-                              what ? PIPELINE_POLLED_WAIT_MS : pipeline_wait_ms(step_of(turn), turn->run.release.waits) };
+                          .waits_for = run->waits_for,
+                          .at_most_ms = most_ms,
+                          .delay_ms = delay_ms < most_ms ? delay_ms : most_ms };
 }
 
 static int abandon(struct turn *turn, struct err *e)
@@ -362,6 +365,7 @@ static void follow(struct turn *turn, struct claimed *claimed)
         }
         run->cleared = false;
         run->waits_for = NULL;
+        run->patience_ms = 0;
         if (run->release.claims > CLAIMS_MAX)
             ours = give_up(turn);
         else

@@ -311,7 +311,9 @@ int github_commit_find(const struct github *gh, const char *repository, const ch
         .what = arena_printf(mem, "the commit %s of %s", sha, repository),
     };
 
-    return ask_commit(gh, &ask, "", mem, out, e);
+    if (ask_commit(gh, &ask, "", mem, out, e) == ERR_INVALID)
+        return err_hint(e, "Push the commit to the repository first; if it is there, give all of its digits.");
+    return e->code;
 }
 
 int github_set_status(const struct github *gh, const char *repository, const char *commit_sha,

@@ -32,6 +32,7 @@ CREATE TABLE berth.releases (
     claims              int NOT NULL DEFAULT 0 CHECK (claims >= 0),       -- how often a worker took it since one last let it go: more than one died with it
     waits_for           text CHECK (waits_for IN ('build', 'service')),   -- what the poller watches for it
     poll_after          timestamptz,
+    look_by             timestamptz,                                     -- its own step looks then, however often it was asked about
     run_after           timestamptz NOT NULL DEFAULT now(),
     step_started_at     timestamptz,
     lease_token         bigint,                                          -- who holds it; a move names it
@@ -540,7 +541,9 @@ BEGIN
     END IF;
     RETURN QUERY
     UPDATE releases r
-       SET poll_after = now() + least(greatest((now() - r.step_started_at) / 8, interval '1 second'), interval '15 seconds')
+       SET poll_after = now() + least(greatest((now() - r.step_started_at) / 8, interval '1 second'), interval '15 seconds'),
+           -- As long as somebody polls, it needn't look by itself; one that was just told to run stays told.
+           run_after = CASE WHEN r.run_after > now() THEN least(now() + interval '1 minute', greatest(r.look_by, r.run_after)) ELSE r.run_after END
       FROM (SELECT w.app_name, w.number
               FROM releases w
              WHERE w.state IN ('queued', 'running') AND w.waits_for = p_kind

@@ -9,12 +9,13 @@ import subprocess
 import sys
 
 import calls
+import engine
 import memory
 import pushes
 from parts import Failed, stack_of
 from report import note, section
 
-NAMES = ("pushes", "signatures", "memory", "calls")
+NAMES = ("pushes", "signatures", "memory", "calls", "waiting", "claim")
 
 
 def first_line(*words):
@@ -74,6 +75,9 @@ def main():
         measure_intake(options.build, chosen, options.quick)
     if {"calls", "memory"} & set(chosen):
         measure_releases(options.build, chosen, options.quick)
+    if {"waiting", "claim"} & set(chosen):
+        with stack_of(options.build) as stack:
+            engine.measure(stack, chosen, options.quick)
     section("end", "done")
 
 

@@ -163,6 +163,7 @@ static void a_failed_build_says_the_line_that_says_why(void **state)
     assert_string_equal(e.message, "The build stopped in BUILD: npm ERR! Missing: bwip-js@4.5.1 from lock file"
                                    " (process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1)");
     assert_non_null(strstr(e.hint, "berth logs shop v1"));
+    assert_true(step_holds(&h, "(SELECT count(*) = 5 FROM berth.release_events WHERE message LIKE 'build log: %')"));
     step_close(&h);
 }
 
@@ -364,6 +365,8 @@ static void an_abandoned_build_is_stopped(void **state)
     struct err e = { 0 };
     (void)state;
     open_started(&h);
+    step_sql(&h, "INSERT INTO berth.intents (app_name, release, step, operation, target, lease_token)"
+                 " VALUES ('shop', 1, 'build', 'codebuild:StartBuild', 'shop-v1-a1', 7)");
     step_expect(&h, "StopBuild", BUILD_1, "{}");
 
     assert_int_equal(build_abandon(&h.run, &e), 0);

@@ -214,6 +214,22 @@ static void what_is_young_is_asked_about_sooner_than_what_is_old(void **state)
     }
 }
 
+static void a_release_that_is_asked_about_looks_by_itself_only_by_its_deadline(void **state)
+{
+    (void)state;
+    add_waiting(3, "build", 10);
+    step_sql(&harness, "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval '1 hour' WHERE app_name = 'a-1';"
+                       "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval '5 seconds' WHERE app_name = 'a-2';"
+                       "UPDATE berth.releases SET run_after = now() - interval '1 second', look_by = now() + interval '1 hour' WHERE app_name = 'a-3'");
+    step_expect(&harness, "BatchGetBuilds", NULL, builds(1, 3, 0));
+
+    poll_as("a");
+
+    assert_true(step_holds(&harness, "(SELECT run_after > now() + interval '50 seconds' FROM berth.releases WHERE app_name = 'a-1')"));
+    assert_true(step_holds(&harness, "(SELECT run_after < now() + interval '6 seconds' FROM berth.releases WHERE app_name = 'a-2')"));
+    assert_true(step_holds(&harness, "(SELECT run_after < now() FROM berth.releases WHERE app_name = 'a-3')")); /* told to run: a cancel */
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -228,6 +244,7 @@ int main(int argc, char **argv)
         TEST(twenty_five_services_are_three_calls),
         TEST(news_wakes_the_release_that_waits_for_it_and_no_other),
         TEST(a_deployment_that_is_no_longer_the_primary_wakes_its_release),
+        TEST(a_release_that_is_asked_about_looks_by_itself_only_by_its_deadline),
         TEST(what_is_young_is_asked_about_sooner_than_what_is_old),
     };
 

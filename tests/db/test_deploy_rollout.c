@@ -111,6 +111,9 @@ static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
         e.message,
         "The rollout stopped: the app ended by itself with exit code 3, saying: panic: DATABASE_URL is not set");
     assert_non_null(strstr(e.hint, "v7 is still live"));
+    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message = 'Task 01234567 stopped: Essential container in task"
+                               " exited, exit code 3')"));
+    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message = 'app log: panic: DATABASE_URL is not set')"));
     step_close(&h);
 }
 
@@ -355,9 +358,25 @@ static void an_abandoned_rollout_puts_back_what_is_live(void **state)
     (void)state;
     open_rolling(&h);
     make_live(&h);
+    step_sql(&h, "INSERT INTO berth.intents (app_name, release, step, operation, target, lease_token)"
+                 " VALUES ('shop', 1, 'rollout', 'ecs:UpdateService', 'berth-shop', 7)");
     step_expect(&h, "UpdateService", "\"taskDefinition\":\"" DEFINITION_1 "\"", deployed);
 
     assert_int_equal(rollout_abandon(&h.run, &e), 0);
+    step_close(&h);
+}
+
+static void a_rollout_that_asked_for_nothing_has_nothing_to_abandon(void **state)
+{
+    struct step_harness h;
+    struct err e = { 0 };
+    (void)state;
+    open_built(&h);
+    make_live(&h);
+
+    assert_int_equal(rollout_abandon(&h.run, &e), 0);
+
+    assert_int_equal(fake_count(h.fake), 0);
     step_close(&h);
 }
 
@@ -367,6 +386,8 @@ static void an_abandoned_first_rollout_is_scaled_to_nothing(void **state)
     struct err e = { 0 };
     (void)state;
     open_rolling(&h);
+    step_sql(&h, "INSERT INTO berth.intents (app_name, release, step, operation, target, lease_token)"
+                 " VALUES ('shop', 1, 'rollout', 'ecs:UpdateService', 'berth-shop', 7)");
     step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
 
     assert_int_equal(rollout_abandon(&h.run, &e), 0);
@@ -658,6 +679,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_lost_creation_is_found_and_not_repeated),
         cmocka_unit_test(a_failed_health_check_is_told_in_the_load_balancers_words),
         cmocka_unit_test(an_abandoned_rollout_puts_back_what_is_live),
+        cmocka_unit_test(a_rollout_that_asked_for_nothing_has_nothing_to_abandon),
         cmocka_unit_test(an_abandoned_first_rollout_is_scaled_to_nothing),
         cmocka_unit_test(a_service_that_is_gone_is_told),
         cmocka_unit_test(a_service_that_is_not_ours_is_refused),

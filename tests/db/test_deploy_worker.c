@@ -388,7 +388,7 @@ static void a_release_that_brings_its_workers_down_is_given_up(void **state)
     (void)state;
     add_app("shop");
     add_release("shop", 1);
-    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 5, lease_token = 5,"
+    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 8, lease_token = 5,"
                           " lease_until = now() - interval '1 second', step_started_at = now()");
     steps[STEP_BUILD].abandon = abandons;
 
@@ -397,7 +397,7 @@ static void a_release_that_brings_its_workers_down_is_given_up(void **state)
     assert_int_equal(seen.calls, 0);
     assert_int_equal(abandoned, 1);
     assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE"
-                           " 'v1 was given up in the step build: 5 workers in a row ended or froze%' AND hint IS NOT NULL"),
+                           " 'v1 was given up in the step build: 8 workers in a row ended or froze%' AND hint IS NOT NULL"),
                      1);
 }
 
@@ -406,7 +406,7 @@ static void workers_that_get_somewhere_are_not_counted(void **state)
     (void)state;
     add_app("shop");
     add_release("shop", 1);
-    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 4, lease_token = 5,"
+    harness_do(superuser, "UPDATE berth.releases SET state = 'running', step = 'build', claims = 7, lease_token = 5,"
                           " lease_until = now() - interval '1 second', step_started_at = now()");
     seen.build = waits_thrice;
 

@@ -87,7 +87,7 @@ static void seed(struct fixture *f)
                " SELECT a, n, k, s, st, repeat('a', 40), t, b, 'v', 'b', " DIGEST
                ", 'arn', e, h, CASE WHEN s IN ('queued', 'running') THEN NULL ELSE now() END"
                " FROM (VALUES ('failed', 1, 'push', 'live', 'live', 'title', 'teo', NULL, NULL), ('failed', 2, 'push', "
-               "'failed', 'build', 't', 'b', 'error', 'hint'),"
+               "'failed', 'build', 't', 'b', 'error', 'See `berth logs failed v2` first.'),"
                "  ('first-failed', 1, 'push', 'failed', 'source', NULL, NULL, NULL, NULL), ('moving', 1, 'push', "
                "'live', 'live', 't', 'b', NULL, NULL),"
                "  ('moving', 2, 'push', 'running', 'rollout', 't', 'b', NULL, NULL), ('queued', 1, 'redeploy', "
@@ -467,7 +467,9 @@ static void a_failed_release_says_why_what_to_do_and_what_visitors_see(void **st
     const char *first = page_of(f, "/apps/first-failed/releases/1");
 
     assert_non_null(strstr(failed, ">error<"));
-    assert_non_null(strstr(failed, ">hint<"));
+    assert_non_null(strstr(failed, "<span>See </span>"));
+    assert_non_null(strstr(failed, "<code>berth logs failed v2</code>"));
+    assert_non_null(strstr(failed, "<span> first.</span>"));
     assert_non_null(strstr(failed, "v1 is still live. Visitors saw nothing."));
     assert_non_null(strstr(first, "Nothing is live yet."));
 }

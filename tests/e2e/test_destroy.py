@@ -137,26 +137,26 @@ def vpc_of(stack):
 
 
 def test_everything_of_an_app_goes_and_nothing_of_its_neighbour(stack, live_app, neighbour):
-    gone = live_app("gone")
-    gone.push("Another")
-    gone.wait(2)
+    razed = live_app("razed")
+    razed.push("Another")
+    razed.wait(2)
     s3 = stack.client("s3")
     bucket = bucket_of(stack)
-    s3.create_multipart_upload(Bucket=bucket, Key="tenants/gone/left-over.zip")
-    s3.delete_object(Bucket=bucket, Key=f"tenants/gone/{gone.git('rev-parse', 'HEAD').stdout.strip()}.zip")
-    s3.put_object(Bucket=bucket, Key="tenants/gone-not/other.zip", Body=b"x")
+    s3.create_multipart_upload(Bucket=bucket, Key="tenants/razed/left-over.zip")
+    s3.delete_object(Bucket=bucket, Key=f"tenants/razed/{razed.git('rev-parse', 'HEAD').stdout.strip()}.zip")
+    s3.put_object(Bucket=bucket, Key="tenants/razed-not/other.zip", Body=b"x")
     neighbours = left_of(stack, "weblog")
     slots = sql(stack, "SELECT count(*) FROM berth.listener_slots")
 
-    answer = stack.berth("destroy", "gone", "--yes", "--wait", "--timeout", "120")
+    answer = stack.berth("destroy", "razed", "--yes", "--wait", "--timeout", "120")
 
     assert answer["state"] == "destroyed"
-    assert left_of(stack, "gone") == {}
+    assert left_of(stack, "razed") == {}
     assert left_of(stack, "weblog") == neighbours
-    assert [item["key"] for item in stack.control("state")["objects"] if item["key"].startswith("tenants/gone-not/")] == ["tenants/gone-not/other.zip"]
-    assert sql(stack, "SELECT count(*) FROM berth.resources WHERE app_name = 'gone'") == "0"
+    assert [item["key"] for item in stack.control("state")["objects"] if item["key"].startswith("tenants/razed-not/")] == ["tenants/razed-not/other.zip"]
+    assert sql(stack, "SELECT count(*) FROM berth.resources WHERE app_name = 'razed'") == "0"
     assert sql(stack, "SELECT count(*) FROM berth.listener_slots") == str(int(slots) - 1)
-    inactive = stack.client("ecs").list_task_definitions(familyPrefix="berth-gone", status="INACTIVE")["taskDefinitionArns"]
+    inactive = stack.client("ecs").list_task_definitions(familyPrefix="berth-razed", status="INACTIVE")["taskDefinitionArns"]
     assert inactive == []
 
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-LEASE_S = 3
+LEASE_S = int(os.environ.get("BERTH_WORKER_LEASE_S", "3"))
 PATIENCE_S = 60
 
 

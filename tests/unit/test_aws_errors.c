@@ -160,7 +160,7 @@ static void a_denial_names_the_action_that_aws_names(void **state)
 
     assert_int_equal(aws_fixture_call(f, &ECS, "RegisterTaskDefinition"), ERR_DENIED);
 
-    assert_string_equal(f->e.hint, "allow iam:PassRole to the identity that berth's AWS credentials belong to");
+    assert_string_equal(f->e.hint, "Allow iam:PassRole to the identity that berth's AWS credentials belong to.");
 }
 
 static void a_denial_without_words_names_the_calls_own_action(void **state)
@@ -170,7 +170,7 @@ static void a_denial_without_words_names_the_calls_own_action(void **state)
 
     assert_int_equal(aws_fixture_call(f, &ELBV2, "CreateRule"), ERR_DENIED);
 
-    assert_non_null(strstr(f->e.hint, "allow elasticloadbalancing:CreateRule "));
+    assert_non_null(strstr(f->e.hint, "Allow elasticloadbalancing:CreateRule "));
 }
 
 static void an_explicit_deny_is_said_to_need_another_remedy(void **state)

@@ -48,7 +48,7 @@ static void a_role_that_may_not_be_passed_is_named_with_the_statement(void **sta
         "arn:aws:sts::123456789012:assumed-role/berth-worker/i-1 may not iam:PassRole on "
         "arn:aws:iam::123456789012:role/berth-shop-task: add the statement HandRolesToTheirServices of "
         "docs/aws-permissions.md to its policy, at least {\"Sid\":\"HandRolesToTheirServices\",\"Effect\":\"Allow\",\"Action\":"
-        "\"iam:PassRole\",\"Resource\":\"arn:aws:iam::123456789012:role/berth-shop-task\"}; then push again.");
+        "\"iam:PassRole\",\"Resource\":\"arn:aws:iam::123456789012:role/berth-shop-task\"}; then try again.");
 }
 
 static void an_action_without_a_resource_is_allowed_on_all(void **state)

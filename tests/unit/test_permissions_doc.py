@@ -1,5 +1,6 @@
 """docs/aws-permissions.md allows what the source calls, and nothing else."""
 
+import fnmatch
 import json
 import pathlib
 import re
@@ -19,10 +20,12 @@ IMPLIED = {
     "logs:TagResource", "ecr:TagResource", "ecs:TagResource", "iam:TagRole", "elasticloadbalancing:AddTags", "secretsmanager:TagResource",
     "iam:PassRole", "iam:CreateServiceLinkedRole",
 }
-# GetCallerIdentity needs no permission; nothing deletes a source yet, though the client can.
-NOT_NEEDED = {"sts:GetCallerIdentity", "s3:DeleteObject", "s3:DeleteObjectVersion"}
+# GetCallerIdentity needs no permission; sources are removed version by version, though the client can do without.
+NOT_NEEDED = {"sts:GetCallerIdentity", "s3:DeleteObject"}
 # IAM and AWS STS quotas: a managed policy, white space not counted.
 MANAGED_POLICY_MAX = 6144
+# The document's policies, in its order.
+RESPONDER, WORKER, REMOVING, COMMAND = range(4)
 
 
 def policies():
@@ -65,7 +68,18 @@ def test_only_reading_is_allowed_on_everything():
     for statement in statements():
         if statement["Resource"] == "*":
             for action in actions_of(statement):
-                assert action.partition(":")[2].startswith(("Describe", "List")), action
+                # AWS takes no resource for the latter ("Actions defined by Amazon ECS"), and it ends nothing that runs.
+                assert action.partition(":")[2].startswith(("Describe", "List")) or action == "ecs:DeregisterTaskDefinition", action
+
+
+def test_the_hint_of_a_refused_call_names_the_statement_that_allows_it():
+    rows = re.findall(r'{ "([a-z0-9]+:[\w*]+)", "(\w+)" }', (TOP / "core" / "deploy" / "permission.c").read_text())
+
+    assert rows
+    for statement in policies()[WORKER]["Statement"] + policies()[REMOVING]["Statement"]:
+        for action in actions_of(statement):
+            named = next((sid for pattern, sid in rows if fnmatch.fnmatch(action, pattern)), None)
+            assert named == statement["Sid"], action
 
 
 def test_no_role_is_made_or_given_a_policy_without_the_boundary():
@@ -79,8 +93,17 @@ def test_each_policy_fits_a_managed_policy():
         assert len(json.dumps(policy, separators=(",", ":"))) <= MANAGED_POLICY_MAX
 
 
-def test_each_statement_of_the_worker_is_explained():
+def test_a_listener_rule_is_changed_and_anything_removed_only_by_its_tag():
+    for statement in statements():
+        for action in actions_of(statement):
+            verb = action.partition(":")[2]
+            if action.startswith("elasticloadbalancing:Modify") or (verb.startswith("Delete") and action != "s3:DeleteObjectVersion"):
+                assert statement["Condition"] == {"Null": {"aws:ResourceTag/berth:app": "false"}}, action
+
+
+def test_each_statement_is_explained():
     text = DOCUMENT.read_text()
 
-    for statement in policies()[1]["Statement"]:
-        assert text.count(statement["Sid"]) >= 2 or statement["Sid"] in ("ReadGitHubToken", "TenantTasks"), statement["Sid"]
+    for number in (WORKER, REMOVING, COMMAND):
+        for statement in policies()[number]["Statement"]:
+            assert text.count(statement["Sid"]) >= 2, statement["Sid"]
