@@ -51,15 +51,25 @@ wait_for_socket() {
     die "$3 did not start; its log is $4"
 }
 
-# stop_pid PID: TERM, then after 5 s KILL. Nothing if it is gone.
-stop_pid() {
-    local i
-    kill -TERM "$1" 2>/dev/null || return 0
-    for ((i = 0; i < 50; i++)); do
-        kill -0 "$1" 2>/dev/null || return 0
-        sleep 0.1
+# Whether a process runs. One that has ended but that nobody has waited for yet does not.
+is_alive() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != Z* ]]
+}
+
+# stop_pids PID...: TERM to all, then after 5 s KILL. Nothing to those that are gone.
+stop_pids() {
+    local pid i
+    for pid in "$@"; do
+        kill -TERM "$pid" 2>/dev/null || true
     done
-    kill -KILL "$1" 2>/dev/null || true
+    for pid in "$@"; do
+        for ((i = 0; i < 50; i++)); do
+            is_alive "$pid" || continue 2
+            sleep 0.1
+        done
+        kill -KILL "$pid" 2>/dev/null || true
+    done
 }
 
 free_port() {

@@ -67,7 +67,8 @@ static int send_once(struct aws *aws, const struct aws_exchange *x, struct signe
                                   .header_count = request->header_count,
                                   .body = x->body,
                                   .body_len = x->body_len,
-                                  .timeout_ms = timeout_of(x) };
+                                  .timeout_ms = timeout_of(x),
+                                  .once = x->once };
     if (x->guard && x->guard->may_send(x->guard->context, http.timeout_ms, e))
         return e->code;
     failure = aws->transport.send(aws->transport.context, &http, mem, reply, e);

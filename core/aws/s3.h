@@ -44,7 +44,8 @@ int s3_list_folders(struct aws *aws, const char *bucket, const char *prefix, jso
 /* An upload in pieces. After a failure, or when it isn't ended, s3_upload_free aborts what was begun. */
 struct s3_upload;
 struct s3_upload *s3_upload_new(struct aws *aws, const char *bucket, const char *key, const char *content_type);
-void s3_upload_guard(struct s3_upload *upload, const struct aws_guard *guard); /* asked before each request, see aws.h */
+void s3_upload_guard(struct s3_upload *upload,
+                     const struct aws_guard *guard); /* asked before each request, see aws.h */
 int s3_upload_add(struct s3_upload *upload, const void *bytes, size_t len, struct err *e);
 int s3_upload_end(struct s3_upload *upload, struct arena *mem, struct s3_object *out, struct err *e);
 void s3_upload_free(struct s3_upload *upload);

@@ -30,8 +30,8 @@ static int begin(struct operation *op, struct err *e)
     op->before = (int)db_get_int(rows, 0, "before");
     if (strcmp(db_get(rows, 0, "state"), "deleted") == 0) {
         err_set(e, ERR_NOT_FOUND, "%s was destroyed", op->app);
-        return err_hint(e, "`berth releases %s` still tells its history; `berth apps create %s` makes it anew.", op->app,
-                        op->app);
+        return err_hint(e, "`berth releases %s` still tells its history; `berth apps create %s` makes it anew.",
+                        op->app, op->app);
     }
     if (strcmp(db_get(rows, 0, "state"), "deleting") != 0)
         return 0;
@@ -141,11 +141,13 @@ static int find_target(struct operation *op, int *to, struct release *out, struc
         check_not_live(op, *to, e) || check_under_way(op, *to, e))
         return e->code;
     if (*to <= op->before) {
-        err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image went when the app was destroyed", op->app, *to);
+        err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image went when the app was destroyed", op->app,
+                *to);
         return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
     }
     if (out->pruned) {
-        err_set(e, ERR_INVALID, "%s can't be rolled back to v%d: its image is gone, berth keeps those of the last %d live releases",
+        err_set(e, ERR_INVALID,
+                "%s can't be rolled back to v%d: its image is gone, berth keeps those of the last %d live releases",
                 op->app, *to, PRUNE_KEPT);
         return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
     }

@@ -12,7 +12,8 @@ struct pipeline_step {
     enum step_name next; /* itself: the last step, whose ensure ends the release */
     int poll_s;          /* between two looks at what takes its time, at most */
     int give_up_s;       /* from the step's beginning until the release fails */
-    int (*abandon)(struct step_run *run, struct err *e); /* ends what a release that fails in this step has under way; NULL: nothing can be */
+    int (*abandon)(struct step_run *run,
+                   struct err *e); /* ends what a release that fails in this step has under way; NULL: nothing can be */
 };
 
 extern const struct pipeline_step pipeline[STEP_COUNT];

@@ -29,14 +29,15 @@ struct step_run {
     const struct clock *clock;
     const char *partition, *account; /* "aws", "123456789012" */
     int64_t lease_ms;                /* how long a renewal holds */
-    int64_t lease_ends_ms;           /* monotonic, counted from when the last renewal was asked for; 0: not known, so renew */
-    struct aws_guard guard;          /* see step_guard */
-    int sends;                       /* tries that the guard let pass, in this call */
-    int64_t patience_ms;             /* set by a step that waits: until it must look, whatever the poller says; 0: until its deadline */
-    const char *waits_for;           /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
-    bool cleared;                    /* set by a step that fails: what it had started has ended or is taken back already */
-    const char *intended;            /* the operation of the last intent: "StartBuild" */
-    struct arena *mem;               /* of this run of the step */
+    int64_t lease_ends_ms;  /* monotonic, counted from when the last renewal was asked for; 0: not known, so renew */
+    struct aws_guard guard; /* see step_guard */
+    int sends;              /* tries that the guard let pass, in this call */
+    int64_t
+        patience_ms; /* set by a step that waits: until it must look, whatever the poller says; 0: until its deadline */
+    const char *waits_for; /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
+    bool cleared;          /* set by a step that fails: what it had started has ended or is taken back already */
+    const char *intended;  /* the operation of the last intent: "StartBuild" */
+    struct arena *mem;     /* of this run of the step */
     struct app app;
     struct release release; /* kept up to date by release_set */
 };
@@ -63,7 +64,7 @@ int step_call(struct step_run *run, const struct aws_service *service, const cha
 /* The two halves, for what is no aws_call (an upload). */
 int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e);
 int step_answered(struct step_run *run, int64_t intent, struct err *e);
-int step_renew(struct step_run *run, struct err *e); /* the lease alone: between the parts of something long */
+int step_renew(struct step_run *run, struct err *e);      /* the lease alone: between the parts of something long */
 const struct aws_guard *step_guard(struct step_run *run); /* for what has effects and is no step_call */
 
 #define STEP_LEASE_LOST "lease"

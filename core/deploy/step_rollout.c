@@ -21,7 +21,7 @@
 
 enum {
     ROLLOUT_GIVE_UP_MS = 15 * 60 * 1000,
-    TASKS_DESCRIBED_MAX = 100, /* DescribeTasks' limit */
+    TASKS_DESCRIBED_MAX = 100,    /* DescribeTasks' limit */
     REVISIONS_DESCRIBED_MAX = 20, /* DescribeServiceRevisions' */
     STALE_LOOKS_MAX = 8,          /* looks, half a minute, for which DescribeServices may not know our deployment yet */
     UPDATES_MAX = 6               /* UpdateService calls of one release, before somebody else must be at work */
@@ -251,9 +251,9 @@ static int read_target_health(struct step_run *run, struct rollout_failure *fail
     ask = json_build("{s:s}", "TargetGroupArn", group.arn);
     if (aws_call(run->aws, &ELBV2, "DescribeTargetHealth", ask, &reply, e))
         return e->code;
-    failure->health = json_find_text(
-        item_find(json_at(reply, "/TargetHealthDescriptions"), "/TargetHealth/State", "unhealthy"),
-        "/TargetHealth/Description", run->mem);
+    failure->health =
+        json_find_text(item_find(json_at(reply, "/TargetHealthDescriptions"), "/TargetHealth/State", "unhealthy"),
+                       "/TargetHealth/Description", run->mem);
     return 0;
 }
 

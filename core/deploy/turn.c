@@ -11,8 +11,9 @@
 enum {
     PERSIST_PAUSE_MS = 100,
     PERSIST_PAUSE_MAX_MS = 5000,
-    CLAIMS_MAX = 8,                /* workers that a release may bring down in a row */
-    CLEARING_MAX_MS = 10 * 60 * 1000 /* after a step's deadline: so long it is tried to end what the step had under way */
+    CLAIMS_MAX = 8, /* workers that a release may bring down in a row */
+    CLEARING_MAX_MS =
+        10 * 60 * 1000 /* after a step's deadline: so long it is tried to end what the step had under way */
 };
 
 struct turn {
@@ -174,7 +175,8 @@ static struct move clear_then(struct turn *turn, struct move fail, struct err *u
         return fail;
     if (can_be_tried_again(unclear) && step_age_ms(turn) < most_ms)
         return try_again(turn, unclear);
-    fail.message = arena_printf(turn->run.mem, "%s. What it had started may still run: %s", fail.message, unclear->message);
+    fail.message =
+        arena_printf(turn->run.mem, "%s. What it had started may still run: %s", fail.message, unclear->message);
     return fail;
 }
 
@@ -306,10 +308,11 @@ static bool give_up(struct turn *turn)
 
     err_set(&e, ERR_INTERNAL, "v%d was given up in the step %s: %d workers in a row ended or froze while they had it",
             release->number, step_of(turn)->name, release->claims - 1);
-    err_hint(&e,
-             "The operator should see in the worker's log and the system's journal (memory, kills) why, and then run `berth "
-             "deploy %s`.",
-             release->app);
+    err_hint(
+        &e,
+        "The operator should see in the worker's log and the system's journal (memory, kills) why, and then run `berth "
+        "deploy %s`.",
+        release->app);
     move = (struct move){ .kind = MOVE_FAIL, .message = e.message, .hint = e.hint };
     if (release->claims == CLAIMS_MAX + 1) /* further on, this itself may be what kills them */
         move = clear_then(turn, move, &unclear);

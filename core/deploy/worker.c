@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "core/base/fatal.h"
-#include "core/deploy/teardown.h"
 #include "core/deploy/poller.h"
+#include "core/deploy/teardown.h"
 #include "core/deploy/turn.h"
 
 enum {

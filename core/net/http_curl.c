@@ -253,6 +253,7 @@ static void set_request(CURL *handle, const struct http_curl *curl, struct excha
     curl_easy_setopt(handle, CURLOPT_SSL_VERIFYHOST, 2L);
     curl_easy_setopt(handle, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(handle, CURLOPT_FRESH_CONNECT, x->request->once ? 1L : 0L);
     curl_easy_setopt(handle, CURLOPT_USERAGENT, curl->user_agent);
     curl_easy_setopt(handle, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);

@@ -43,7 +43,9 @@ static void no_sleep(void *context, int64_t length)
     (void)context, (void)length;
 }
 
-static const struct clock fake_time = { .now_ms = real_now_ms, .monotonic_ms = fake_monotonic_ms, .sleep_ms = no_sleep };
+static const struct clock fake_time = { .now_ms = real_now_ms,
+                                        .monotonic_ms = fake_monotonic_ms,
+                                        .sleep_ms = no_sleep };
 
 static int set_up(void **state)
 {

@@ -46,11 +46,12 @@ static int tear_down(void **state)
 /* The service as it is looked at before the commit. */
 static void primary_is(const char *id, const char *definition, const char *state)
 {
-    step_expect(&harness, "DescribeServices", "berth-shop",
-                arena_printf(harness.mem,
-                             "{\"services\":[{\"serviceName\":\"berth-shop\",\"status\":\"ACTIVE\",\"deployments\":["
-                             "{\"id\":\"%s\",\"status\":\"PRIMARY\",\"taskDefinition\":\"%s\",\"rolloutState\":\"%s\"}]}]}",
-                             id, definition, state));
+    step_expect(
+        &harness, "DescribeServices", "berth-shop",
+        arena_printf(harness.mem,
+                     "{\"services\":[{\"serviceName\":\"berth-shop\",\"status\":\"ACTIVE\",\"deployments\":["
+                     "{\"id\":\"%s\",\"status\":\"PRIMARY\",\"taskDefinition\":\"%s\",\"rolloutState\":\"%s\"}]}]}",
+                     id, definition, state));
 }
 
 static int live(struct err *e)
@@ -152,13 +153,14 @@ static void a_service_that_is_not_ours_any_more_keeps_the_release_from_going_liv
 /* v1 to v14 went live on an image of their own each, and v15 is about to. */
 static void add_history(void)
 {
-    step_sql(&harness,
-             "UPDATE berth.releases SET number = 15;"
-             "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, image_digest, task_definition_arn)"
-             " SELECT 'shop', i, 'push', 'live', repeat('a', 40), now(), 'sha256:' || lpad(i::text, 64, '0'), 'arn:task-' || i"
-             " FROM generate_series(1, 14) i;"
-             /* v14 is a rollback to v2, and what is live */
-             "UPDATE berth.releases SET image_digest = 'sha256:' || lpad('2', 64, '0') WHERE number = 14");
+    step_sql(&harness, "UPDATE berth.releases SET number = 15;"
+                       "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, "
+                       "image_digest, task_definition_arn)"
+                       " SELECT 'shop', i, 'push', 'live', repeat('a', 40), now(), 'sha256:' || lpad(i::text, 64, "
+                       "'0'), 'arn:task-' || i"
+                       " FROM generate_series(1, 14) i;"
+                       /* v14 is a rollback to v2, and what is live */
+                       "UPDATE berth.releases SET image_digest = 'sha256:' || lpad('2', 64, '0') WHERE number = 14");
     harness.run.release.number = 15;
     step_reload(&harness, 1);
 }
@@ -169,7 +171,8 @@ static void images_that_no_kept_release_uses_are_removed(void **state)
     (void)state;
     github.token = NULL;
     add_history();
-    step_expect(&harness, "BatchDeleteImage", "0000000000000001\"},{\"imageDigest\":\"sha256:", "{\"imageIds\":[],\"failures\":[]}");
+    step_expect(&harness, "BatchDeleteImage",
+                "0000000000000001\"},{\"imageDigest\":\"sha256:", "{\"imageIds\":[],\"failures\":[]}");
     for (int i = 1; i <= 4; i++)
         step_expect(&harness, "DeregisterTaskDefinition", arena_printf(harness.mem, "\"arn:task-%d\"", i), "{}");
     primary_is("ecs-svc/1", "arn:task", "COMPLETED");
@@ -177,7 +180,8 @@ static void images_that_no_kept_release_uses_are_removed(void **state)
     assert_int_equal(live(&e), 0);
 
     assert_false(step_asked(&harness, 0, "0000000000000002\"")); /* v14 runs it */
-    assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 2, 3, 4] FROM berth.releases WHERE pruned_at IS NOT NULL)"));
+    assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 2, 3, 4] FROM "
+                                     "berth.releases WHERE pruned_at IS NOT NULL)"));
 }
 
 static void images_that_can_t_be_removed_fail_no_release(void **state)

@@ -111,7 +111,8 @@ static void a_build_that_codebuild_does_not_show_wakes_its_release(void **state)
 
     poll_as("a");
 
-    assert_true(step_holds(&harness, "(SELECT run_after <= now() AND waits_for IS NULL FROM berth.releases WHERE app_name = 'a-2')"));
+    assert_true(step_holds(
+        &harness, "(SELECT run_after <= now() AND waits_for IS NULL FROM berth.releases WHERE app_name = 'a-2')"));
 }
 
 static void sixty_builds_are_one_call(void **state)
@@ -122,19 +123,23 @@ static void sixty_builds_are_one_call(void **state)
 
     poll_as("a");
 
-    assert_true(step_holds(&harness, "(SELECT count(*) = 60 FROM berth.releases WHERE waits_for = 'build' AND run_after > now())"));
+    assert_true(step_holds(
+        &harness, "(SELECT count(*) = 60 FROM berth.releases WHERE waits_for = 'build' AND run_after > now())"));
 }
 
 static void a_call_is_filled_up_with_those_that_come_next(void **state)
 {
     (void)state;
     add_waiting(90, "build", 80);
-    step_sql(&harness, "UPDATE berth.releases SET poll_after = now() + interval '5 seconds' WHERE waits_for IS NOT NULL AND app_name <> 'a-7'");
+    step_sql(&harness, "UPDATE berth.releases SET poll_after = now() + interval '5 seconds' WHERE waits_for IS NOT "
+                       "NULL AND app_name <> 'a-7'");
     step_expect(&harness, "BatchGetBuilds", "berth-a-90:1", builds(1, 90, 0));
 
     poll_as("a");
 
-    assert_true(step_holds(&harness, "(SELECT min(poll_after) > now() + interval '9 seconds' FROM berth.releases WHERE waits_for IS NOT NULL)"));
+    assert_true(step_holds(
+        &harness,
+        "(SELECT min(poll_after) > now() + interval '9 seconds' FROM berth.releases WHERE waits_for IS NOT NULL)"));
 }
 
 static void a_hundred_and_one_builds_are_two_calls(void **state)
@@ -175,8 +180,10 @@ static void news_wakes_the_release_that_waits_for_it_and_no_other(void **state)
 
     poll_as("a");
 
-    assert_true(step_holds(&harness, "(SELECT run_after <= now() AND waits_for IS NULL FROM berth.releases WHERE app_name = 'a-17')"));
-    assert_true(step_holds(&harness, "(SELECT count(*) = 59 FROM berth.releases WHERE waits_for = 'build' AND run_after > now())"));
+    assert_true(step_holds(
+        &harness, "(SELECT run_after <= now() AND waits_for IS NULL FROM berth.releases WHERE app_name = 'a-17')"));
+    assert_true(step_holds(
+        &harness, "(SELECT count(*) = 59 FROM berth.releases WHERE waits_for = 'build' AND run_after > now())"));
 }
 
 static void a_deployment_that_is_no_longer_the_primary_wakes_its_release(void **state)
@@ -197,7 +204,9 @@ static void what_is_young_is_asked_about_sooner_than_what_is_old(void **state)
     static const struct {
         int age_s;
         const char *least, *most;
-    } rows[] = { { 2, "0.5 seconds", "1.1 seconds" }, { 40, "4 seconds", "6 seconds" }, { 3000, "14 seconds", "16 seconds" } };
+    } rows[] = { { 2, "0.5 seconds", "1.1 seconds" },
+                 { 40, "4 seconds", "6 seconds" },
+                 { 3000, "14 seconds", "16 seconds" } };
     (void)state;
 
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -206,11 +215,13 @@ static void what_is_young_is_asked_about_sooner_than_what_is_old(void **state)
 
         poll_as("a");
 
-        assert_true(step_holds(&harness, arena_printf(harness.mem,
-                                                      "(SELECT poll_after - now() BETWEEN interval '%s' AND interval '%s'"
-                                                      " FROM berth.releases WHERE app_name = 'a-1')",
-                                                      rows[i].least, rows[i].most)));
-        step_sql(&harness, "DELETE FROM berth.releases WHERE app_name = 'a-1'; DELETE FROM berth.apps WHERE app_name = 'a-1'");
+        assert_true(
+            step_holds(&harness, arena_printf(harness.mem,
+                                              "(SELECT poll_after - now() BETWEEN interval '%s' AND interval '%s'"
+                                              " FROM berth.releases WHERE app_name = 'a-1')",
+                                              rows[i].least, rows[i].most)));
+        step_sql(&harness,
+                 "DELETE FROM berth.releases WHERE app_name = 'a-1'; DELETE FROM berth.apps WHERE app_name = 'a-1'");
     }
 }
 
@@ -218,16 +229,22 @@ static void a_release_that_is_asked_about_looks_by_itself_only_by_its_deadline(v
 {
     (void)state;
     add_waiting(3, "build", 10);
-    step_sql(&harness, "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval '1 hour' WHERE app_name = 'a-1';"
-                       "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval '5 seconds' WHERE app_name = 'a-2';"
-                       "UPDATE berth.releases SET run_after = now() - interval '1 second', look_by = now() + interval '1 hour' WHERE app_name = 'a-3'");
+    step_sql(&harness, "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval "
+                       "'1 hour' WHERE app_name = 'a-1';"
+                       "UPDATE berth.releases SET run_after = now() + interval '2 seconds', look_by = now() + interval "
+                       "'5 seconds' WHERE app_name = 'a-2';"
+                       "UPDATE berth.releases SET run_after = now() - interval '1 second', look_by = now() + interval "
+                       "'1 hour' WHERE app_name = 'a-3'");
     step_expect(&harness, "BatchGetBuilds", NULL, builds(1, 3, 0));
 
     poll_as("a");
 
-    assert_true(step_holds(&harness, "(SELECT run_after > now() + interval '50 seconds' FROM berth.releases WHERE app_name = 'a-1')"));
-    assert_true(step_holds(&harness, "(SELECT run_after < now() + interval '6 seconds' FROM berth.releases WHERE app_name = 'a-2')"));
-    assert_true(step_holds(&harness, "(SELECT run_after < now() FROM berth.releases WHERE app_name = 'a-3')")); /* told to run: a cancel */
+    assert_true(step_holds(
+        &harness, "(SELECT run_after > now() + interval '50 seconds' FROM berth.releases WHERE app_name = 'a-1')"));
+    assert_true(step_holds(
+        &harness, "(SELECT run_after < now() + interval '6 seconds' FROM berth.releases WHERE app_name = 'a-2')"));
+    assert_true(step_holds(
+        &harness, "(SELECT run_after < now() FROM berth.releases WHERE app_name = 'a-3')")); /* told to run: a cancel */
 }
 
 int main(int argc, char **argv)

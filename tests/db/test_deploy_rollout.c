@@ -111,9 +111,12 @@ static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
         e.message,
         "The rollout stopped: the app ended by itself with exit code 3, saying: panic: DATABASE_URL is not set");
     assert_non_null(strstr(e.hint, "v7 is still live"));
-    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message = 'Task 01234567 stopped: Essential container in task"
-                               " exited, exit code 3')"));
-    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message = 'app log: panic: DATABASE_URL is not set')"));
+    assert_true(step_holds(
+        &h,
+        "EXISTS (SELECT FROM berth.release_events WHERE message = 'Task 01234567 stopped: Essential container in task"
+        " exited, exit code 3')"));
+    assert_true(step_holds(
+        &h, "EXISTS (SELECT FROM berth.release_events WHERE message = 'app log: panic: DATABASE_URL is not set')"));
     step_close(&h);
 }
 
@@ -223,9 +226,10 @@ static void somebody_elses_deployment_over_ours_is_told(void **state)
 static void open_third(struct step_harness *h)
 {
     open_rolling(h);
-    step_sql(h, "UPDATE berth.releases SET number = 3;"
-                "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, task_definition_arn)"
-                " VALUES ('shop', 2, 'push', 'live', repeat('b', 40), now(), '" DEFINITION_1 "')");
+    step_sql(h,
+             "UPDATE berth.releases SET number = 3;"
+             "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, task_definition_arn)"
+             " VALUES ('shop', 2, 'push', 'live', repeat('b', 40), now(), '" DEFINITION_1 "')");
     h->run.release.number = 3;
     step_reload(h, 1);
 }
@@ -238,15 +242,16 @@ static void an_older_release_that_a_frozen_worker_deployed_over_ours_is_replaced
     (void)state;
     open_third(&h);
     step_expect(&h, "DescribeServices", NULL,
-                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT(
-                    "ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
+                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1,
+                                    "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
     step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[{\"status\":\"IN_PROGRESS\"}]}");
     step_expect(&h, "UpdateService", DEFINITION_2, deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), 0);
 
     assert_int_equal(answer, STEP_WAIT);
-    assert_true(step_holds(&h, "EXISTS (SELECT FROM berth.release_events WHERE message LIKE 'Somebody put v2 in the place of v3%')"));
+    assert_true(step_holds(
+        &h, "EXISTS (SELECT FROM berth.release_events WHERE message LIKE 'Somebody put v2 in the place of v3%')"));
     step_close(&h);
 }
 
@@ -258,8 +263,8 @@ static void a_rollback_of_an_earlier_rollout_is_not_taken_for_ours(void **state)
     (void)state;
     open_third(&h);
     step_expect(&h, "DescribeServices", NULL,
-                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1, "IN_PROGRESS") "," DEPLOYMENT(
-                    "ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
+                SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1,
+                                    "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
     step_expect(&h, "ListServiceDeployments", NULL, breaker_history);
     step_expect(&h, "DescribeServiceRevisions", NULL, revision_of_another);
     step_expect(&h, "UpdateService", DEFINITION_2, deployed);
@@ -339,9 +344,10 @@ static void a_failed_health_check_is_told_in_the_load_balancers_words(void **sta
     open_rolling(&h);
     step_expect(&h, "DescribeServices", NULL, given_up);
     step_expect(&h, "ListTasks", NULL, "{\"taskArns\":[]}");
-    step_expect(&h, "DescribeTargetHealth", "targetgroup%2Fberth-shop-1",
-                "<TargetHealthDescriptions><member><TargetHealth><State>unhealthy</State><Description>Health checks failed "
-                "with these codes: [502]</Description></TargetHealth></member></TargetHealthDescriptions>");
+    step_expect(
+        &h, "DescribeTargetHealth", "targetgroup%2Fberth-shop-1",
+        "<TargetHealthDescriptions><member><TargetHealth><State>unhealthy</State><Description>Health checks failed "
+        "with these codes: [502]</Description></TargetHealth></member></TargetHealthDescriptions>");
     step_expect(&h, "UpdateService", "\"desiredCount\":0", deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);

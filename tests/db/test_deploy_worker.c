@@ -359,9 +359,10 @@ static void what_can_t_be_ended_is_said_in_the_failure(void **state)
 
     drain(1);
 
-    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE 'there is no "
-                           "Dockerfile%. What it had started may still run: codebuild StopBuild: not allowed'"),
-                     1);
+    assert_int_equal(
+        count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE 'there is no "
+              "Dockerfile%. What it had started may still run: codebuild StopBuild: not allowed'"),
+        1);
 }
 
 static int ended_already(struct step_run *run, enum step_answer *answer, struct err *e)
@@ -396,9 +397,10 @@ static void a_release_that_brings_its_workers_down_is_given_up(void **state)
 
     assert_int_equal(seen.calls, 0);
     assert_int_equal(abandoned, 1);
-    assert_int_equal(count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE"
-                           " 'v1 was given up in the step build: 8 workers in a row ended or froze%' AND hint IS NOT NULL"),
-                     1);
+    assert_int_equal(
+        count("SELECT count(*) AS n FROM berth.releases WHERE state = 'failed' AND error LIKE"
+              " 'v1 was given up in the step build: 8 workers in a row ended or froze%' AND hint IS NOT NULL"),
+        1);
 }
 
 static void workers_that_get_somewhere_are_not_counted(void **state)
@@ -633,7 +635,9 @@ static void no_move_is_made_under_an_old_token(void **state)
     assert_int_equal(db_take(pool, &db, &e), 0);
 
     for (int kind = 0; kind < MOVE_KIND_COUNT; kind++) {
-        const struct move move = { .kind = (enum move_kind)kind, .next = STEP_IDENTITY, .lease_ms = 1000, .message = "m" };
+        const struct move move = {
+            .kind = (enum move_kind)kind, .next = STEP_IDENTITY, .lease_ms = 1000, .message = "m"
+        };
         bool held = true;
         assert_int_equal(move_release(db, &stale, &move, &held, &e), 0);
         assert_false(held);

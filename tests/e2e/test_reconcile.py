@@ -148,16 +148,29 @@ def test_a_policy_that_berth_did_not_give_is_found_and_taken_away(stack, drift):
     iam = stack.client("iam")
     document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]})
     policy = iam.create_policy(PolicyName="console", PolicyDocument=document)["Policy"]["Arn"]
-    iam.attach_role_policy(RoleName=role("task"), PolicyArn=policy)
-    iam.put_role_policy(RoleName=role("task"), PolicyName="more", PolicyDocument=document)
+    iam.attach_role_policy(RoleName=role("execution"), PolicyArn=policy)
+    iam.put_role_policy(RoleName=role("execution"), PolicyName="more", PolicyDocument=document)
 
     found = findings(stack)
     fix(stack)
 
     assert sorted(f["detail"] for f in found) == sorted([f"policy {policy}", "policy more"])
     assert findings(stack) == []
-    assert iam.list_attached_role_policies(RoleName=role("task"))["AttachedPolicies"] == []
+    assert iam.list_attached_role_policies(RoleName=role("execution"))["AttachedPolicies"] == []
     iam.delete_policy(PolicyArn=policy)
+
+
+def test_what_an_operator_gives_to_the_apps_own_role_stays(stack, drift):
+    iam = stack.client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:ListAllMyBuckets", "Resource": "*"}]})
+    iam.put_role_policy(RoleName=role("task"), PolicyName="its-bucket", PolicyDocument=document)
+
+    found = findings(stack)
+    stack.berth("reconcile", APP, "--fix")
+
+    assert found == []
+    assert iam.list_role_policies(RoleName=role("task"))["PolicyNames"] == ["its-bucket"]
+    iam.delete_role_policy(RoleName=role("task"), PolicyName="its-bucket")
 
 
 def test_a_tag_that_was_taken_away_is_found_and_the_thing_left_alone(stack, drift):

@@ -117,10 +117,8 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, aws_fixture_start, aws_fixture_stop)
     const struct CMUnitTest tests[] = {
-        TEST(what_the_guard_refuses_is_not_sent),
-        TEST(a_second_try_that_the_guard_refuses_is_not_sent),
-        TEST(the_guard_is_asked_before_each_try),
-        TEST(no_try_is_given_longer_than_the_guard_says),
+        TEST(what_the_guard_refuses_is_not_sent), TEST(a_second_try_that_the_guard_refuses_is_not_sent),
+        TEST(the_guard_is_asked_before_each_try), TEST(no_try_is_given_longer_than_the_guard_says),
         TEST(an_upload_asks_before_each_part),
     };
 

@@ -37,18 +37,20 @@ static void a_role_that_may_not_be_passed_is_named_with_the_statement(void **sta
     struct err e = { 0 };
     (void)state;
     err_set(&e, ERR_DENIED,
-            "ecs RegisterTaskDefinition: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/berth-worker/i-1 is "
-            "not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/berth-shop-task because no "
+            "ecs RegisterTaskDefinition: AccessDeniedException: User: "
+            "arn:aws:sts::123456789012:assumed-role/berth-worker/i-1 is "
+            "not authorized to perform: iam:PassRole on resource: arn:aws:iam::123456789012:role/berth-shop-task "
+            "because no "
             "identity-based policy allows the iam:PassRole action (HTTP 400, request r-1)");
 
     permission_hint(&e);
 
     assert_string_equal(
-        e.hint,
-        "arn:aws:sts::123456789012:assumed-role/berth-worker/i-1 may not iam:PassRole on "
-        "arn:aws:iam::123456789012:role/berth-shop-task: add the statement HandRolesToTheirServices of "
-        "docs/aws-permissions.md to its policy, at least {\"Sid\":\"HandRolesToTheirServices\",\"Effect\":\"Allow\",\"Action\":"
-        "\"iam:PassRole\",\"Resource\":\"arn:aws:iam::123456789012:role/berth-shop-task\"}; then try again.");
+        e.hint, "arn:aws:sts::123456789012:assumed-role/berth-worker/i-1 may not iam:PassRole on "
+                "arn:aws:iam::123456789012:role/berth-shop-task: add the statement HandRolesToTheirServices of "
+                "docs/aws-permissions.md to its policy, at least "
+                "{\"Sid\":\"HandRolesToTheirServices\",\"Effect\":\"Allow\",\"Action\":"
+                "\"iam:PassRole\",\"Resource\":\"arn:aws:iam::123456789012:role/berth-shop-task\"}; then try again.");
 }
 
 static void an_action_without_a_resource_is_allowed_on_all(void **state)
