@@ -94,8 +94,10 @@ int aws_call_paged(struct aws *aws, const struct aws_service *service, const cha
         AUTO_JSON json_object *reply = NULL;
         const char *next;
 
-        if (aws_call(aws, service, operation, page_ask, &reply, e))
-            return e->code;
+        if (aws_call(aws, service, operation, page_ask, &reply, e)) {
+            /* Only the token differs from the page before, and what it points at may be gone by now: a list begun anew is another one. */
+            return token && e->code == ERR_INVALID ? (int)(e->code = ERR_TRANSIENT) : (int)e->code;
+        }
         append_all(all, reply, pointer_of(list, mem));
         next = json_find_text(reply, pointer_of(token_out, mem), mem);
         if (!next || !*next || (token && strcmp(next, token) == 0)) {

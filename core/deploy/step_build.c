@@ -215,11 +215,9 @@ int build_abandon(struct step_run *run, struct err *e)
     AUTO_JSON json_object *ask = NULL;
     int64_t starts = 0;
 
-    if (step_times_asked(run, "codebuild:StartBuild", &starts, e))
+    if ((!id || !*id) && step_times_asked(run, "codebuild:StartBuild", &starts, e))
         return e->code;
-    if (starts == 0)
-        return 0;
-    if ((!id || !*id) && build_find(run, &id, e))
+    if (starts > 0 && build_find(run, &id, e))
         return e->code;
     if (!id || !*id)
         return 0;

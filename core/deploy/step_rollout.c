@@ -257,12 +257,14 @@ static int read_target_health(struct step_run *run, struct rollout_failure *fail
     return 0;
 }
 
-/* Ends the release with the reason. rolled_back: ECS goes back to the last completed deployment by itself. */
-static int fail(struct step_run *run, const char *said, bool rolled_back, struct err *e)
+/* Ends the release with the reason. gone_back_to: the task definition that ECS goes back to by itself, NULL: it doesn't. That is of what last became steady, which need not
+ * be what is live: a release that was cancelled right before may be it. */
+static int fail(struct step_run *run, const char *said, const char *gone_back_to, struct err *e)
 {
     AUTO_JSON json_object *tasks = NULL;
     struct rollout_failure failure = { .app = &run->app, .said = said };
     struct deployment live;
+    bool is_back;
 
     if (deployment_find(run->db, run->app.name, run->mem, &live, e))
         return e->code;
@@ -272,7 +274,8 @@ static int fail(struct step_run *run, const char *said, bool rolled_back, struct
          read_target_health(run, &failure, e)) &&
         err_may_retry(e))
         return e->code;
-    if (!rolled_back && withdraw(run, &live, e))
+    is_back = gone_back_to && live.release && strcmp(gone_back_to, live.task_definition_arn) == 0;
+    if (!is_back && withdraw(run, &live, e))
         return e->code;
     run->cleared = true;
     if (failure_note_tasks(run, tasks, e) || failure_note_log(run, "app log", &failure.log, e))
@@ -380,7 +383,7 @@ static int replaced(struct step_run *run, const json_object *service, enum step_
     if (find_rollback(run, &rolled_back, &said, e))
         return e->code;
     if (rolled_back)
-        return fail(run, said, true, e);
+        return fail(run, said, primary, e);
     if (!item_find(json_at(service, "/deployments"), "/id", run->release.ecs_deployment_id) &&
         run->release.waits < STALE_LOOKS_MAX)
         return 0; /* an old answer, perhaps: our deployment isn't among those that were replaced */
@@ -408,12 +411,12 @@ static int judge(struct step_run *run, const json_object *primary, enum step_ans
         return 0;
     }
     if (state && strcmp(state, "FAILED") == 0)
-        return fail(run, reason, false, e);
+        return fail(run, reason, NULL, e);
     run->patience_ms = ROLLOUT_GIVE_UP_MS - run->release.step_age_ms;
     if (run->patience_ms > 0)
         return 0;
     return fail(run, arena_printf(run->mem, "its tasks were not steady after %d minutes", ROLLOUT_GIVE_UP_MS / 60000),
-                false, e);
+                NULL, e);
 }
 
 /* Somebody had ECS deploy our task definition once more: that deployment is the one that counts now. */

@@ -33,7 +33,7 @@ FAULTS = {
     "drop before": {"kind": "drop-before"},
     "drop after": {"kind": "drop-after"},
     "truncate": {"kind": "truncate"},
-    "slow": {"kind": "latency", "ms": 3000},  # longer than a try may take under a lease of LEASE_S
+    "slow": {"kind": "latency", "when": "after", "ms": 3000},  # longer than a try may take under a lease of LEASE_S
 }
 NAMELESS = ("DescribeRules",)  # its parameters don't name an app: it strikes whichever comes first
 AT_START = ("DescribeLoadBalancers", "DescribeSubnets", "DescribeSecurityGroups", "GetPolicy", "DescribeClusters", "GetBucketVersioning")

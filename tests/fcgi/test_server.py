@@ -3,6 +3,7 @@
 import concurrent.futures
 import itertools
 import os
+import random
 import pathlib
 import resource
 import shutil
@@ -297,7 +298,7 @@ def test_a_process_with_silent_peers_still_ends_in_time(serve):
         connection.socket.close()
 
 
-@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 64, b"\xff" * 64, os.urandom(4096), b"\1\1\0\1\0\0\0\0",
+@pytest.mark.parametrize("garbage", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 64, b"\xff" * 64, random.Random(4096).randbytes(4096), b"\1\1\0\1\0\0\0\0",
                                      fastcgi.begin() + fastcgi.record(fastcgi.PARAMS, b"\xff\xff\xff\xff\xff\xff\xff\xff") + fastcgi.record(4),
                                      fastcgi.record(fastcgi.ABORT), fastcgi.begin() + fastcgi.record(fastcgi.ABORT)],
                          ids=lambda garbage: repr(garbage[:6]))
