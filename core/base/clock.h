@@ -7,8 +7,9 @@
 #include <stdint.h>
 
 struct clock {
-    int64_t (*now_ms)(void *context);                /* wall clock, ms since 1970 UTC */
-    int64_t (*monotonic_ms)(void *context);          /* never goes back, and goes on while the machine sleeps; only differences count */
+    int64_t (*now_ms)(void *context); /* wall clock, ms since 1970 UTC */
+    int64_t (*monotonic_ms)(
+        void *context); /* never goes back, and goes on while the machine sleeps; only differences count */
     void (*sleep_ms)(void *context, int64_t length); /* returns early only on a signal */
     void *context;
 };

@@ -42,7 +42,8 @@ static int check_policy(const char *policy, struct err *e)
     }
     err_set(e, ERR_INVALID, policy ? "--webhook \"%s\" is no webhook policy" : "--webhook is missing%s",
             policy ? policy : "");
-    return err_hint(e, "--webhook github: each delivery must carry GitHub's HMAC-SHA256 signature. There is no default.");
+    return err_hint(e,
+                    "--webhook github: each delivery must carry GitHub's HMAC-SHA256 signature. There is no default.");
 }
 
 static int check_app(const struct app *app, const char *policy, struct err *e)
@@ -56,8 +57,13 @@ static int check_app(const struct app *app, const char *policy, struct err *e)
 
 int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
 {
-    struct app app = { .branch = "main", .health_check_path = "/", .port = 8080, .cpu_units = 256, .memory_mib = 512,
-                       .tasks = 1, .policy = WEBHOOK_GITHUB };
+    struct app app = { .branch = "main",
+                       .health_check_path = "/",
+                       .port = 8080,
+                       .cpu_units = 256,
+                       .memory_mib = 512,
+                       .tasks = 1,
+                       .policy = WEBHOOK_GITHUB };
     const char *policy = NULL;
     const struct cli_option table[] = {
         { .name = "repo", .text = &app.repository },
@@ -73,8 +79,9 @@ int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
     struct db_pool *admin = NULL;
     struct aws *aws = NULL;
 
-    if (cli_parse(cli, argc, argv, table, sizeof table / sizeof *table, &app.name, 1, 1, e) || check_app(&app, policy, e) ||
-        cli_pool(cli, "admin", 1, &admin, e) || cli_aws(cli, &aws, e) || app_create(admin, &app, cli_actor(cli), e))
+    if (cli_parse(cli, argc, argv, table, sizeof table / sizeof *table, &app.name, 1, 1, e) ||
+        check_app(&app, policy, e) || cli_pool(cli, "admin", 1, &admin, e) || cli_aws(cli, &aws, e) ||
+        app_create(admin, &app, cli_actor(cli), e))
         return e->code;
     /* The row decides who made the app, so a secret that is there already is debris of an app that never came to be. */
     if (hook_secret_create(aws, app.name, true, &secret, e)) {
@@ -132,7 +139,8 @@ static void summary_cells(struct arena *mem, const struct app_summary *a, const 
     cells[5] = a->host;
 }
 
-static int all_summaries(struct cli *cli, bool deleted, json_object *rows, const char ***cells, size_t *count, struct err *e)
+static int all_summaries(struct cli *cli, bool deleted, json_object *rows, const char ***cells, size_t *count,
+                         struct err *e)
 {
     AUTO_DB struct db *db = NULL;
     struct db_pool *admin = NULL;
@@ -191,8 +199,8 @@ static void print_app(struct cli *cli, const struct app *app, const struct deplo
 {
     const char **cells = arena_array(cli->mem, count * 3 + 1, sizeof *cells);
 
-    printf("%s (%s), built from %s, branch %s; webhook policy %s\n", app->name, app->state, app->repository, app->branch,
-           app->policy == WEBHOOK_GITHUB ? "github" : "signed");
+    printf("%s (%s), built from %s, branch %s; webhook policy %s\n", app->name, app->state, app->repository,
+           app->branch, app->policy == WEBHOOK_GITHUB ? "github" : "signed");
     printf("runs %d x %d CPU units, %d MiB; port %d; health check %s\n", app->tasks, app->cpu_units, app->memory_mib,
            app->port, app->health_check_path);
     if (live->release)
@@ -237,8 +245,8 @@ int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e)
     struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
-        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) || deployment_find(db, name, cli->mem, &live, e) ||
-        app_resources(db, name, cli->mem, &rows, &count, e))
+        db_take(admin, &db, e) || app_get(db, name, cli->mem, &app, e) ||
+        deployment_find(db, name, cli->mem, &live, e) || app_resources(db, name, cli->mem, &rows, &count, e))
         return e->code;
     if (cli->json)
         cli_print_json(app_json(&app, &live, resources_json(rows, count)));

@@ -35,8 +35,8 @@ static int status(struct cli *cli, struct db_pool *owner, struct err *e)
     if (cli->json) {
         json_object *rows = json_new_array();
         for (size_t i = 0; i < count; i++)
-            json_append(rows, json_build("{s:i, s:s, s:s, s:s}", "version", all[i].version, "name", all[i].name, "state",
-                                         migration_state_name(all[i].state), "applied_at", all[i].applied_at));
+            json_append(rows, json_build("{s:i, s:s, s:s, s:s}", "version", all[i].version, "name", all[i].name,
+                                         "state", migration_state_name(all[i].state), "applied_at", all[i].applied_at));
         cli_print_json(json_build("{s:o}", "migrations", rows));
         return 0;
     }

@@ -11,7 +11,8 @@ static int newest(struct db *db, const char *app, struct arena *mem, int *number
         return e->code;
     if (count == 0) {
         err_set(e, ERR_NOT_FOUND, "%s has no release yet", app);
-        return err_hint(e, "Push to its branch; whether its webhook is set up shows in the repository's settings on GitHub.");
+        return err_hint(
+            e, "Push to its branch; whether its webhook is set up shows in the repository's settings on GitHub.");
     }
     *number = release->number;
     return 0;

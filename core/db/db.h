@@ -25,10 +25,10 @@
 /* A pool of connections under one login. Safe from any thread. */
 struct db_pool;
 struct db_pool_options {
-    const char *conninfo; /* libpq's, may hold a password: never logged */
-    const char *name;     /* of the login, for messages and application_name: "hooks", "worker", "admin", "owner" */
-    int size;             /* connections at most */
-    int take_timeout_ms;  /* how long db_take waits for one, and for Postgres to come back */
+    const char *conninfo;     /* libpq's, may hold a password: never logged */
+    const char *name;         /* of the login, for messages and application_name: "hooks", "worker", "admin", "owner" */
+    int size;                 /* connections at most */
+    int take_timeout_ms;      /* how long db_take waits for one, and for Postgres to come back */
     int statement_timeout_ms; /* a statement that takes longer is ended by Postgres (57014); 0: none */
 };
 int db_pool_new(const struct db_pool_options *options, struct db_pool **out, struct err *e); /* connects lazily */
@@ -58,12 +58,12 @@ struct db_param db_null(void);
 struct db_rows;
 void db_rows_cleanup(struct db_rows **rows);
 #define AUTO_ROWS __attribute__((cleanup(db_rows_cleanup)))
-size_t db_count(const struct db_rows *rows);                                           /* rows; 0 for NULL */
-const char *db_get(const struct db_rows *rows, size_t row, const char *column);         /* borrowed text; NULL is null */
-int64_t db_get_int(const struct db_rows *rows, size_t row, const char *column);         /* 0 for null */
-bool db_get_bool(const struct db_rows *rows, size_t row, const char *column);           /* false for null */
+size_t db_count(const struct db_rows *rows);                                    /* rows; 0 for NULL */
+const char *db_get(const struct db_rows *rows, size_t row, const char *column); /* borrowed text; NULL is null */
+int64_t db_get_int(const struct db_rows *rows, size_t row, const char *column); /* 0 for null */
+bool db_get_bool(const struct db_rows *rows, size_t row, const char *column);   /* false for null */
 char *db_get_copy(const struct db_rows *rows, size_t row, const char *column, struct arena *mem); /* NULL for null */
-int64_t db_affected(const struct db_rows *rows);                                        /* rows changed */
+int64_t db_affected(const struct db_rows *rows);                                                  /* rows changed */
 
 /*
  * Runs a statement. rows may be NULL. The file's shape is checked: `-- one` gives exactly one row (ERR_NOT_FOUND for none),
@@ -74,14 +74,14 @@ int db_run(struct db *db, const char *app, enum query query, const struct db_par
 
 /* db_query(db, "shop", QUERY_APP_FIND, &rows, e, db_text("shop")); at least one parameter. */
 #define db_query(db, app, query, rows, e, ...)                                                                         \
-    db_run(db, app, query, (const struct db_param[]){ __VA_ARGS__ },                                                  \
+    db_run(db, app, query, (const struct db_param[]){ __VA_ARGS__ },                                                   \
            sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param), rows, e)
 
 /* Takes a connection, runs one statement, gives it back. */
 int db_run_once(struct db_pool *pool, const char *app, enum query query, const struct db_param *params, size_t count,
                 struct db_rows **rows, struct err *e);
 #define db_query_once(pool, app, query, rows, e, ...)                                                                  \
-    db_run_once(pool, app, query, (const struct db_param[]){ __VA_ARGS__ },                                           \
+    db_run_once(pool, app, query, (const struct db_param[]){ __VA_ARGS__ },                                            \
                 sizeof((const struct db_param[]){ __VA_ARGS__ }) / sizeof(struct db_param), rows, e)
 
 /* A transaction under one scope; within it every db_run must name that same app. */

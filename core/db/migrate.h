@@ -13,12 +13,18 @@
 
 struct migration {
     int version;
-    const char *name;     /* "0001_schema" */
+    const char *name; /* "0001_schema" */
     const char *sql;
-    char checksum[65];    /* hex SHA-256 of the file */
+    char checksum[65]; /* hex SHA-256 of the file */
 };
 
-enum migration_state { MIGRATION_APPLIED, MIGRATION_PENDING, MIGRATION_CHANGED, MIGRATION_UNKNOWN, MIGRATION_STATE_COUNT };
+enum migration_state {
+    MIGRATION_APPLIED,
+    MIGRATION_PENDING,
+    MIGRATION_CHANGED,
+    MIGRATION_UNKNOWN,
+    MIGRATION_STATE_COUNT
+};
 
 struct migration_status {
     int version;

@@ -22,8 +22,8 @@ enum intake_outcome {
 
 struct delivery {
     const char *app;
-    const char *id;        /* X-GitHub-Delivery */
-    const char *body;      /* raw */
+    const char *id;   /* X-GitHub-Delivery */
+    const char *body; /* raw */
     size_t body_len;
     const uint8_t *body_sha256; /* HASH_SIZE bytes */
     const struct github_event *event;

@@ -30,14 +30,14 @@ struct release {
     enum step_name step;
     int attempt; /* tries of this step since it last made headway, this one included */
     int waits;   /* how often this step answered that it has to wait */
-    int claims;                /* how often a worker took it since one last let it go: more than one died with it, or froze */
+    int claims;  /* how often a worker took it since one last let it go: more than one died with it, or froze */
     int64_t lease_token;
     int64_t step_age_ms; /* since the step began, by the database's clock */
     const char *commit_sha, *commit_title, *pushed_by;
     const char *source_version; /* S3 version id */
     int build_attempt;
     const char *build_id, *image_digest, *task_definition_arn, *ecs_deployment_id;
-    bool pruned;               /* its image and task definition are gone from AWS */
+    bool pruned;     /* its image and task definition are gone from AWS */
     int rollback_to; /* the release whose image and configuration it runs again; 0: none */
     enum release_halt halt;
     int halt_by;                    /* the release that takes or took its place; 0: none */

@@ -22,7 +22,8 @@ enum {
     HOST_HEADER_MAX = 128, /* ELBv2, host-header condition */
     DOMAIN_MAX = HOST_HEADER_MAX - APP_NAME_MAX - 1,
     LABEL_MAX = 63, /* RFC 1035 */
-    LEASE_LEAST_S = 2, /* for tests: a try of a call is given three quarters of it, and AWS often needs more than that */
+    LEASE_LEAST_S =
+        2, /* for tests: a try of a call is given three quarters of it, and AWS often needs more than that */
 };
 
 static const char *const log_levels[] = { "debug", "info", "warn", "error", NULL };

@@ -17,33 +17,33 @@ struct settings {
     /* [aws] */
     const char *aws_region; /* NULL: AWS_REGION */
     /* [platform] what berth stands on; it is named, never made, and checked at start */
-    const char *domain;                /* apps.example.com: an app answers at {app}.{domain} */
-    const char *cluster;               /* ECS cluster's name */
-    const char *bucket;                /* of source archives; versioned */
-    const char *vpc;                   /* of subnets, load balancers and tasks */
+    const char *domain;  /* apps.example.com: an app answers at {app}.{domain} */
+    const char *cluster; /* ECS cluster's name */
+    const char *bucket;  /* of source archives; versioned */
+    const char *vpc;     /* of subnets, load balancers and tasks */
     struct config_list subnets;
-    const char *security_group;        /* of all tenants' tasks: in only from the load balancers */
-    struct config_list listeners;      /* HTTPS listeners' ARNs, in the order they are filled */
-    const char *permissions_boundary;  /* ARN of the managed policy every tenant's role is bound by */
-    const char *build_image;           /* CodeBuild's: "aws/codebuild/amazonlinux-x86_64-standard:5.0" */
-    const char *build_compute;         /* "BUILD_GENERAL1_SMALL" */
-    bool assign_public_ip;             /* tasks in public subnets without NAT */
+    const char *security_group;       /* of all tenants' tasks: in only from the load balancers */
+    struct config_list listeners;     /* HTTPS listeners' ARNs, in the order they are filled */
+    const char *permissions_boundary; /* ARN of the managed policy every tenant's role is bound by */
+    const char *build_image;          /* CodeBuild's: "aws/codebuild/amazonlinux-x86_64-standard:5.0" */
+    const char *build_compute;        /* "BUILD_GENERAL1_SMALL" */
+    bool assign_public_ip;            /* tasks in public subnets without NAT */
     int64_t log_retention_days;
     /* [github] */
     const char *github_api_url;
-    const char *github_token_secret;   /* name of a secret in Secrets Manager; NULL: public repositories only */
+    const char *github_token_secret; /* name of a secret in Secrets Manager; NULL: public repositories only */
     /* [hooks] */
     int64_t hooks_threads;
-    int64_t hooks_body_max;            /* bytes; GitHub's cap is 25 MiB */
-    const char *hooks_url;             /* https://berth.example.com: what to paste into GitHub; NULL: a placeholder is printed */
+    int64_t hooks_body_max; /* bytes; GitHub's cap is 25 MiB */
+    const char *hooks_url;  /* https://berth.example.com: what to paste into GitHub; NULL: a placeholder is printed */
     /* [admin] */
     int64_t admin_threads;
     struct config_list admin_operators; /* names as the web server signs them in; none: nobody gets in */
-    const char *www;                   /* folder of pages */
+    const char *www;                    /* folder of pages */
     /* [worker] */
     int64_t worker_threads;
     int64_t worker_lease_s;
-    int64_t role_settle_s;             /* how old a tenant's roles are at least before its first tasks start */
+    int64_t role_settle_s; /* how old a tenant's roles are at least before its first tasks start */
     /* [log] */
     int log_level, log_format;
 };

@@ -22,18 +22,19 @@ enum {
 };
 
 struct github_event {
-    const char *name;          /* X-GitHub-Event: "push" */
-    const char *repository;    /* "acme/shop"; NULL when the event has none */
-    int64_t repository_id;     /* 0 when the event has none */
+    const char *name;       /* X-GitHub-Event: "push" */
+    const char *repository; /* "acme/shop"; NULL when the event has none */
+    int64_t repository_id;  /* 0 when the event has none */
     /* A push that could make a release has these; otherwise ignored says why, in words for a person. */
-    const char *ignored;       /* NULL, "a ping", "event issues", "a tag", "branch x was deleted" */
+    const char *ignored; /* NULL, "a ping", "event issues", "a tag", "branch x was deleted" */
     const char *branch;
     const char *commit_sha;
-    const char *commit_title;  /* first line, cut */
+    const char *commit_title; /* first line, cut */
     const char *pushed_by;
 };
 
 /* body is the parsed delivery; ERR_INVALID names the member that is missing or of the wrong type. */
-int github_event_read(const char *name, const json_object *body, struct arena *mem, struct github_event *out, struct err *e);
+int github_event_read(const char *name, const json_object *body, struct arena *mem, struct github_event *out,
+                      struct err *e);
 
 #endif

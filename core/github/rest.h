@@ -45,7 +45,8 @@ int github_commit_find(const struct github *gh, const char *repository, const ch
 enum github_status { GITHUB_PENDING, GITHUB_SUCCESS, GITHUB_FAILURE, GITHUB_ERROR, GITHUB_STATUS_COUNT };
 
 /* Sets the commit's status under the context "berth/{app}"; description is cut to 140 characters (GitHub's limit). */
-int github_set_status(const struct github *gh, const char *repository, const char *commit_sha, enum github_status status,
-                      const char *context, const char *description, const char *target_url, struct err *e);
+int github_set_status(const struct github *gh, const char *repository, const char *commit_sha,
+                      enum github_status status, const char *context, const char *description, const char *target_url,
+                      struct err *e);
 
 #endif

@@ -39,8 +39,8 @@ struct http_request {
     size_t header_count;
     const void *body; /* NULL: none */
     size_t body_len;
-    int timeout_ms;   /* whole exchange; 0: HTTP_TIMEOUT_MS. With a sink: longest silence instead */
-    bool once;        /* sent at most once: on a connection of its own, since libcurl sends again what a kept one swallowed */
+    int timeout_ms; /* whole exchange; 0: HTTP_TIMEOUT_MS. With a sink: longest silence instead */
+    bool once; /* sent at most once: on a connection of its own, since libcurl sends again what a kept one swallowed */
     size_t reply_max; /* bytes kept of the reply's body; 0: HTTP_REPLY_MAX */
     /* When set, a 2xx reply's body is handed on piece by piece instead of being kept; non-zero (an err_code set in e) aborts. */
     int (*sink)(void *context, const void *bytes, size_t len, struct err *e);

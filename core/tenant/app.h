@@ -18,13 +18,13 @@ enum webhook_policy { WEBHOOK_GITHUB, WEBHOOK_SIGNED, WEBHOOK_POLICY_COUNT };
 
 struct app {
     const char *name;
-    const char *repository;      /* "acme/shop" */
-    int64_t repository_id;       /* 0 until the first proven push binds it */
+    const char *repository; /* "acme/shop" */
+    int64_t repository_id;  /* 0 until the first proven push binds it */
     const char *branch;
     enum webhook_policy policy;
     const char *health_check_path;
     int port;
-    int cpu_units;  /* 1024 is one vCPU */
+    int cpu_units; /* 1024 is one vCPU */
     int memory_mib;
     int tasks;
     const char *state; /* "active", "paused", "deleting", "deleted" (only its history is left) */
@@ -35,10 +35,10 @@ bool webhook_policy_parse(const char *name, enum webhook_policy *out);
 
 /* Each says what is wrong and what would be right. */
 int app_check_name(const char *name, struct err *e);
-int app_check_repository(const char *repository, struct err *e); /* owner/name as GitHub allows */
-int app_check_branch(const char *branch, struct err *e);         /* as git-check-ref-format */
+int app_check_repository(const char *repository, struct err *e);  /* owner/name as GitHub allows */
+int app_check_branch(const char *branch, struct err *e);          /* as git-check-ref-format */
 int app_check_size(int cpu_units, int memory_mib, struct err *e); /* Fargate's pairs; names the nearest */
-int app_check(const struct app *app, struct err *e);              /* these and the rest; state and repository_id aside */
+int app_check(const struct app *app, struct err *e); /* these and the rest; state and repository_id aside */
 
 /* As the admin login. create: ERR_CONFLICT when the name is taken; writes the audit row in the same transaction. */
 int app_create(struct db_pool *admin, const struct app *app, const char *actor, struct err *e);

@@ -340,7 +340,8 @@ static int revive(struct aws *aws, const char *name, const char *app, const stru
 }
 
 /* It may go for good between two calls: then it can be made, a moment later. */
-static int create_or_revive(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
+static int create_or_revive(struct aws *aws, const char *name, const char *app, const struct secret *value,
+                            struct err *e)
 {
     int code = create(aws, name, app, value, e);
 

@@ -12,18 +12,20 @@
 #define NAMES_TAG_APP "berth:app"
 
 /* All into mem. */
-const char *name_task_role(struct arena *mem, const char *app);       /* berth-{app}-task; IAM: 64 */
-const char *name_execution_role(struct arena *mem, const char *app);  /* berth-{app}-execution; IAM: 64 */
-const char *name_build_role(struct arena *mem, const char *app);      /* berth-{app}-build; IAM: 64 */
-const char *name_repository(struct arena *mem, const char *app);      /* berth/{app}; ECR: 256 */
-const char *name_log_group(struct arena *mem, const char *app);       /* /berth/{app}; CloudWatch Logs: 512 */
-const char *name_build_project(struct arena *mem, const char *app);   /* berth-{app}; CodeBuild: 150 */
+const char *name_task_role(struct arena *mem, const char *app);      /* berth-{app}-task; IAM: 64 */
+const char *name_execution_role(struct arena *mem, const char *app); /* berth-{app}-execution; IAM: 64 */
+const char *name_build_role(struct arena *mem, const char *app);     /* berth-{app}-build; IAM: 64 */
+const char *name_repository(struct arena *mem, const char *app);     /* berth/{app}; ECR: 256 */
+const char *name_log_group(struct arena *mem, const char *app);      /* /berth/{app}; CloudWatch Logs: 512 */
+const char *name_build_project(struct arena *mem, const char *app);  /* berth-{app}; CodeBuild: 150 */
 const char *name_target_group(struct arena *mem, const char *app, int generation); /* berth-{app}-{n}; ELBv2: 32 */
-const char *name_service(struct arena *mem, const char *app);         /* berth-{app}; ECS: 255 */
-const char *name_task_family(struct arena *mem, const char *app);     /* berth-{app}; ECS: 255 */
-const char *name_source_key(struct arena *mem, const char *app, const char *commit_sha); /* tenants/{app}/{sha}.zip; S3: 1024 bytes */
-const char *name_hook_secret(struct arena *mem, const char *app);     /* berth/hooks/{app}; Secrets Manager: 512 */
-const char *name_config_secret(struct arena *mem, const char *app);   /* berth/apps/{app}/config */
-const char *name_host(struct arena *mem, const char *app, const char *domain); /* {app}.{domain}; ELBv2 host-header: 128 */
+const char *name_service(struct arena *mem, const char *app);                      /* berth-{app}; ECS: 255 */
+const char *name_task_family(struct arena *mem, const char *app);                  /* berth-{app}; ECS: 255 */
+const char *name_source_key(struct arena *mem, const char *app,
+                            const char *commit_sha);                /* tenants/{app}/{sha}.zip; S3: 1024 bytes */
+const char *name_hook_secret(struct arena *mem, const char *app);   /* berth/hooks/{app}; Secrets Manager: 512 */
+const char *name_config_secret(struct arena *mem, const char *app); /* berth/apps/{app}/config */
+const char *name_host(struct arena *mem, const char *app,
+                      const char *domain); /* {app}.{domain}; ELBv2 host-header: 128 */
 
 #endif

@@ -289,9 +289,9 @@ static void a_fresh_secret_is_random_tagged_and_given_back_once(void **state)
     assert_non_null(strstr(fake_body(f->fake, 0), "\"ClientRequestToken\":\""));
 }
 
-static const char being_deleted[] =
-    "{\"__type\":\"InvalidRequestException\",\"message\":\"You can't create this secret because a secret with this name is already "
-    "scheduled for deletion.\"}";
+static const char being_deleted[] = "{\"__type\":\"InvalidRequestException\",\"message\":\"You can't create this "
+                                    "secret because a secret with this name is already "
+                                    "scheduled for deletion.\"}";
 
 static void expect_deleted_one(struct fixture *f, const char *owner)
 {
