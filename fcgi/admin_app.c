@@ -1,3 +1,4 @@
+/* /apps/{app}: what is live, what is on its way, the last releases, what it has on AWS. */
 #include <string.h>
 
 #include "core/tenant/app.h"
@@ -143,6 +144,19 @@ static enum app_condition condition_of(const struct app_page *page)
     return page->live.release ? APP_LIVE : APP_NONE;
 }
 
+static const char *condition_word(const struct app_page *page, struct arena *mem)
+{
+    const struct release *told = told_release(page);
+
+    if (strcmp(page->app.state, "deleting") == 0)
+        return "Being destroyed";
+    if (strcmp(page->app.state, "deleted") == 0)
+        return "Destroyed";
+    if (told && condition_of(page) == APP_MOVING)
+        return arena_printf(mem, "%s v%d", moving_word(told->step), told->number);
+    return mark_of_condition(condition_of(page)).word;
+}
+
 int app_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)
 {
     AUTO_JSON json_object *told = json_new_array();
@@ -155,11 +169,9 @@ int app_model(struct admin *admin, struct db *db, struct request *request, json_
     struct mark mark = mark_of_condition(condition_of(&page));
     const char *host = admin_host(admin, name, page.live.host, mem);
     const struct release *first = told_release(&page);
-    if (first && condition_of(&page) == APP_MOVING)
-        mark.word = arena_printf(mem, "%s v%d", moving_word(first->step), first->number);
     *model = json_build(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:b, s:O, s:o, s:o, s:o, s:b, s:s}", "title",
-        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", mark.word, "host", host,
+        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", condition_word(&page, mem), "host", host,
         "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty", page.count == 0,
         "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
         arena_printf(mem, "https://github.com/%s", page.app.repository), "moving",

@@ -1,3 +1,4 @@
+/* /: every app in a line. */
 #include <string.h>
 
 #include "core/base/text.h"

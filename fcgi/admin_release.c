@@ -1,3 +1,4 @@
+/* /apps/{app}/releases/{n}: why it failed, its steps, its timeline. */
 #include <string.h>
 
 #include "core/base/text.h"

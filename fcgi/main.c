@@ -1,3 +1,4 @@
+/* berth-fcgi: options, limits of the process, then one of the two applications on a server (server.h). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,3 +1,4 @@
+/* aws_call, aws_call_paged: what a caller sees of AWS. An exchange (exchange.c) is one request; retry.c says which are sent again. */
 #include <string.h>
 
 #include "core/aws/client.h"

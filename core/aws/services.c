@@ -1,3 +1,4 @@
+/* The services that berth calls: a row of the table each. */
 #include "core/aws/client.h"
 
 /* Names, versions and targets: each service's API reference, "Making requests" and "Endpoints and quotas". */

@@ -1,3 +1,4 @@
+/* The table of the commands: names, words, help, functions. */
 #include "core/cli/commands.h"
 
 const struct command cli_commands[] = {

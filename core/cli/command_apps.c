@@ -1,3 +1,4 @@
+/* apps: makes one, with its webhook's secret; changes that; lists and shows them. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* config: every option, with its value and where it came from. */
 #include "core/cli/commands.h"
 
 static json_object *as_json(const struct config_value *value)

@@ -1,3 +1,4 @@
+/* logs: the build's log of a release, page by page. */
 #include <stdio.h>
 #include <string.h>
 

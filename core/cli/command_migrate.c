@@ -1,3 +1,4 @@
+/* migrate: the database's schema. */
 #include <stdio.h>
 #include <string.h>
 

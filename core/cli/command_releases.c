@@ -1,3 +1,4 @@
+/* releases: an app's history, or one release with its timeline. */
 #include <stdio.h>
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* status: where the newest release is; with --wait how it ended. */
 #include "core/cli/commands.h"
 #include "core/cli/release_view.h"
 #include "core/tenant/app.h"

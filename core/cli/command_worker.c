@@ -1,3 +1,4 @@
+/* worker: runs core/deploy/worker.c until a signal says stop. */
 #include <errno.h>
 #include <signal.h>
 #include <string.h>

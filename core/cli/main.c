@@ -1,3 +1,4 @@
+/* berth, the command: finds the command in the table, runs it, and tells its error and exit code. */
 #include <errno.h>
 #include <locale.h>
 #include <stdio.h>

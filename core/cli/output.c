@@ -1,3 +1,4 @@
+/* How the command prints: tables, JSON, and outside text without control characters. */
 #include <stdio.h>
 #include <string.h>
 #include <wchar.h>

@@ -1,3 +1,4 @@
+/* What an SQLSTATE means to the caller: an error code and a hint, by table. */
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>

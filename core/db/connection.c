@@ -1,3 +1,4 @@
+/* Connections to Postgres: made within a time limit, set up, checked. */
 #include <libpq-fe.h>
 #include <poll.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* LISTEN on a connection of its own. */
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>

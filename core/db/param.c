@@ -1,3 +1,4 @@
+/* A statement's parameters, as libpq takes them. */
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* Several steps in one round trip: BEGIN, scope, statement, COMMIT. */
 #include <libpq-fe.h>
 #include <string.h>
 

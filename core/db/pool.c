@@ -1,3 +1,4 @@
+/* A pool: as many connections as threads at most, made when first needed. */
 #include <errno.h>
 #include <libpq-fe.h>
 #include <pthread.h>

@@ -1,3 +1,4 @@
+/* Reading what a statement returned. */
 #include "core/db/db.h"
 
 #include <libpq-fe.h>

@@ -1,3 +1,4 @@
+/* One statement: prepared when a connection first meets it, in the scope of its app, its shape checked. */
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>

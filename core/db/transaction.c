@@ -1,3 +1,4 @@
+/* Transactions over several statements: the scope is set with the first. */
 #include <libpq-fe.h>
 #include <stdlib.h>
 #include <string.h>

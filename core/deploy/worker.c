@@ -1,6 +1,6 @@
 /*
- * The threads take turns (see turn.h), and one more asks AWS for all releases that wait for it (see poller.h). The calling thread listens for NOTIFY berth_releases on a connection of its own and wakes them; without a
- * word they look for what is due by the clock, at the latest every LOOK_MS.
+ * The threads take turns (see turn.h), and one more asks AWS for all releases that wait for it (see poller.h). The calling thread listens for NOTIFY
+ * berth_releases on a connection of its own and wakes them; without a word they look for what is due by the clock, at the latest every LOOK_MS.
  */
 #include "core/deploy/worker.h"
 

@@ -474,6 +474,11 @@ static void a_failed_release_says_why_what_to_do_and_what_visitors_see(void **st
     assert_non_null(strstr(first, "Nothing is live yet."));
 }
 
+static void an_app_that_is_being_destroyed_is_not_called_paused(void **state)
+{
+    assert_non_null(strstr(page_of(*state, "/apps/leaving"), ">Being destroyed<"));
+}
+
 static void an_app_without_a_release_says_what_to_do(void **state)
 {
     assert_non_null(strstr(page_of(*state, "/apps/fresh"), "No release yet. Push to <span>acme/fresh</span>"));

@@ -288,7 +288,7 @@ def test_an_app_without_a_release_says_what_to_do(berth):
     create(berth, "quiet", "acme/quiet")
 
     assert "push to its branch" in berth("releases", "quiet").out
-    assert_refused(berth("status", "quiet"), NOT_FOUND, "has no release yet", "push to its branch")
+    assert_refused(berth("status", "quiet"), NOT_FOUND, "has no release yet", "Push to its branch")
     assert berth("releases", "quiet", "--json").json == {"app": "quiet", "releases": []}
 
 

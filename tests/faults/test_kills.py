@@ -20,7 +20,7 @@ from yard import BUILD, LEASE_S, Yard
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_000)))
 LONG = bool(os.environ.get("BERTH_LONG"))
 LANES = 4  # each a whole berth of its own: what is killed must be the one that has the release
-SAMPLE_S = 75
+SAMPLE_S = 50
 PIPELINE = [stage for stage in STAGES if stage != "destroy"]
 
 Case = collections.namedtuple("Case", "stage point nth how")
