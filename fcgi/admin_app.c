@@ -149,7 +149,7 @@ static const char *condition_word(const struct app_page *page, struct arena *mem
     const struct release *told = told_release(page);
 
     if (strcmp(page->app.state, "deleting") == 0)
-        return "Being destroyed";
+        return "Going away"; /* as the overview has it */
     if (strcmp(page->app.state, "deleted") == 0)
         return "Destroyed";
     if (told && condition_of(page) == APP_MOVING)
@@ -171,9 +171,9 @@ int app_model(struct admin *admin, struct db *db, struct request *request, json_
     const struct release *first = told_release(&page);
     *model = json_build(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:s, s:s, s:b, s:O, s:o, s:o, s:o, s:b, s:s}", "title",
-        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", condition_word(&page, mem), "host", host,
-        "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty", page.count == 0,
-        "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
+        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", condition_word(&page, mem),
+        "host", host, "address", arena_printf(mem, "https://%s/", host), "is_live", page.live.release > 0, "empty",
+        page.count == 0, "more", page.count > APP_RELEASES, "repository", page.app.repository, "repository_url",
         arena_printf(mem, "https://github.com/%s", page.app.repository), "moving",
         first && first->state != RELEASE_FAILED, "told", told, "releases", release_rows(admin, &page, mem), "settings",
         settings_rows(&page.app, mem), "resources", resource_rows(&page, mem), "has_resources", page.resource_count > 0,

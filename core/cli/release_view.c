@@ -87,6 +87,13 @@ int release_print(struct cli *cli, struct db *db, const char *app, int number, s
     return 0;
 }
 
+static int is_late(const char *app, const struct release *release, int timeout_s, struct err *e)
+{
+    err_set(e, ERR_TRANSIENT, "%s v%d has not ended after %d s: it is in step %s", app, release->number, timeout_s,
+            step_name_text(release->step));
+    return err_hint(e, "It goes on by itself; `berth status %s v%d --wait` follows it again.", app, release->number);
+}
+
 int release_wait(struct db *db, const char *app, int number, int timeout_s, struct err *e)
 {
     int64_t end = clock_monotonic_ms(&clock_system) + (int64_t)timeout_s * 1000;
@@ -99,8 +106,7 @@ int release_wait(struct db *db, const char *app, int number, int timeout_s, stru
         if (release_has_ended(release.state))
             return 0;
         if (clock_monotonic_ms(&clock_system) >= end)
-            return err_set(e, ERR_TRANSIENT, "%s v%d has not ended after %d s: it is in step %s", app, number,
-                           timeout_s, step_name_text(release.step));
+            return is_late(app, &release, timeout_s, e);
         clock_sleep_ms(&clock_system, WAIT_POLL_MS);
     }
 }

@@ -283,8 +283,8 @@ static int rule_make(struct step_run *run, struct slot *slot, const char *host, 
         if (slot_give_up(run, slot, e))
             return e->code;
     }
-    return err_set(e, ERR_CONFLICT, "No free listener rule priority was found for %s in %d tries", host,
-                   SLOT_TRIES_MAX);
+    err_set(e, ERR_CONFLICT, "No free listener rule priority was found for %s in %d tries", host, SLOT_TRIES_MAX);
+    return err_hint(e, "`berth reconcile --fix` marks the priorities that rules of others have taken.");
 }
 
 static int rule_ensure(struct step_run *run, const struct resource *group, struct err *e)

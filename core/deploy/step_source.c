@@ -9,7 +9,7 @@
 #include "core/aws/s3.h"
 #include "core/deploy/archive_check.h"
 #include "core/deploy/commit_status.h"
-#include "core/deploy/step.h"
+#include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
 enum { FRESH_PUSH_MS = 15000 }; /* so long GitHub may not know a commit that it has just told us of */
@@ -93,15 +93,15 @@ static int store(struct step_run *run, const char *key, struct s3_object *out, s
     return step_answered(run, intent, e);
 }
 
-/* An earlier try may have stored it, and its answer was lost. */
+/* An earlier try may have stored it. */
 static int find_stored(struct step_run *run, const char *key, bool *found, struct s3_object *out, struct err *e)
 {
-    bool open = false;
+    bool may_be = step_was_tried(run); /* noted or not: its worker may have died before it pinned the version */
 
     *found = false;
-    if (step_left_open(run, STORE, key, &open, e))
+    if (!may_be && step_left_open(run, STORE, key, &may_be, e))
         return e->code;
-    return open ? s3_head(run->aws, run->settings->bucket, key, run->mem, found, out, e) : 0;
+    return may_be ? s3_head(run->aws, run->settings->bucket, key, run->mem, found, out, e) : 0;
 }
 
 static const char *size_shown(struct arena *mem, int64_t bytes)

@@ -476,7 +476,7 @@ static void a_failed_release_says_why_what_to_do_and_what_visitors_see(void **st
 
 static void an_app_that_is_being_destroyed_is_not_called_paused(void **state)
 {
-    assert_non_null(strstr(page_of(*state, "/apps/leaving"), ">Being destroyed<"));
+    assert_non_null(strstr(page_of(*state, "/apps/leaving"), ">Going away<"));
 }
 
 static void an_app_without_a_release_says_what_to_do(void **state)
@@ -627,6 +627,7 @@ int main(int argc, char **argv)
         EACH(a_page_is_made_of_every_state),
         EACH(a_head_is_answered_like_its_get),
         EACH(a_failed_release_says_why_what_to_do_and_what_visitors_see),
+        EACH(an_app_that_is_being_destroyed_is_not_called_paused),
         EACH(an_app_without_a_release_says_what_to_do),
         EACH(an_installation_without_an_app_says_what_to_do),
         EACH(times_out_of_any_range_break_no_page),

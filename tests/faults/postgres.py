@@ -4,6 +4,7 @@ import ctypes
 import ctypes.util
 import json
 import threading
+import time
 
 libpq = ctypes.CDLL(ctypes.util.find_library("pq") or "libpq.so.5")
 libpq.PQconnectdb.restype = ctypes.c_void_p
@@ -15,6 +16,7 @@ libpq.PQresultErrorMessage.restype = ctypes.c_char_p
 for name in ("PQstatus", "PQfinish", "PQresultStatus", "PQresultErrorMessage", "PQntuples", "PQclear", "PQreset"):
     getattr(libpq, name).argtypes = [ctypes.c_void_p]
 TUPLES, COMMAND = 2, 1
+AWAY_LIMIT_S = 15
 
 
 class Session:
@@ -26,9 +28,16 @@ class Session:
         self._lock = threading.Lock()
 
     def rows(self, statement):
-        """The rows of a SELECT as dicts; [] of anything else. ConnectionError: Postgres is away, and whether it was done isn't known."""
-        with self._lock:
-            return self._ask(statement)
+        """The rows of a SELECT as dicts, asked again while Postgres is away; [] of anything else. ConnectionError: whether it was done isn't known."""
+        until = time.monotonic() + AWAY_LIMIT_S
+        while True:
+            try:
+                with self._lock:
+                    return self._ask(statement)
+            except ConnectionError:
+                if time.monotonic() > until or not statement.startswith("SELECT"):
+                    raise
+                time.sleep(0.1)
 
     def _ask(self, statement):
         if not self._connection or libpq.PQstatus(self._connection) != 0:

@@ -17,7 +17,7 @@ from yard import Yard
 
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_000)))
 LONG = bool(os.environ.get("BERTH_LONG"))
-STORM_S = int(os.environ.get("BERTH_CHAOS_S", 3600 if LONG else 60))
+STORM_S = int(os.environ.get("BERTH_CHAOS_S", 3600 if LONG else 40))
 CALM_S = 150
 APPS, WORKERS, RESPONDERS, PUSHERS = 20, 3, 2, 4
 KINDS = ("throttle", "500", "503", "html500", "drop-before", "drop-after", "truncate")

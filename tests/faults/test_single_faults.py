@@ -19,7 +19,7 @@ from yard import Yard
 
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_000)))
 LONG = bool(os.environ.get("BERTH_LONG"))
-LIVES = 18
+LIVES = 12
 AT_ONCE = 16
 CLIENT_TRIES = 3
 

@@ -292,9 +292,31 @@ static void a_page_that_fails_gives_no_half_list(void **state)
 
     assert_int_equal(
         aws_call_paged(f->aws, &CODEBUILD, "ListBuilds", NULL, "ids", "nextToken", "nextToken", &all, &f->e),
-        ERR_INVALID);
+        ERR_TRANSIENT); /* what the token points at is gone: to be begun anew */
 
     assert_null(all);
+}
+
+static int always(void *context, int timeout_ms, struct err *e)
+{
+    (void)context;
+    (void)timeout_ms;
+    (void)e;
+    return 0;
+}
+
+static void what_cannot_be_asked_twice_is_tried_again_only_when_its_rate_was_refused(void **state)
+{
+    struct aws_fixture *f = *state;
+    const struct aws_guard once = { .may_send = always, .once = true };
+    fake_expect(f->fake, "POST", NULL, NULL);
+    fake_reply(f->fake, 400, NULL, "{\"__type\":\"ThrottlingException\"}");
+    fake_expect(f->fake, "POST", NULL, NULL);
+    fake_reply(f->fake, 500, NULL, "{\"__type\":\"ServerException\"}");
+
+    assert_int_equal(aws_call_guarded(f->aws, &once, &ECS, "RegisterTaskDefinition", NULL, NULL, &f->e), ERR_TRANSIENT);
+
+    fake_done(f->fake);
 }
 
 static void endless_pages_are_refused(void **state)
@@ -351,6 +373,7 @@ int main(void)
         AWS_TEST(a_rest_service_is_no_business_of_aws_call),
         AWS_TEST(parameters_deeper_than_any_service_has_are_refused),
         AWS_TEST(a_page_that_fails_gives_no_half_list),
+        AWS_TEST(what_cannot_be_asked_twice_is_tried_again_only_when_its_rate_was_refused),
         AWS_TEST(endless_pages_are_refused),
         AWS_TEST(what_is_no_arn_with_an_account_is_refused),
         AWS_TEST(the_region_comes_from_the_environment_when_not_given),
