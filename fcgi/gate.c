@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/base/clock.h"
 #include "core/base/fatal.h"
 
 /* One that waits; on its own stack. */
@@ -40,20 +41,6 @@ void gate_free(struct gate *gate)
     free(gate);
 }
 
-static struct timespec after_ms(int ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (ms % 1000) * 1000000L;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    return t;
-}
-
 static void give_up(struct gate *gate, struct waiter *waiter)
 {
     struct waiter **at = &gate->first;
@@ -68,7 +55,7 @@ static void give_up(struct gate *gate, struct waiter *waiter)
 /* Called with the lock. */
 static bool wait_in_line(struct gate *gate, int timeout_ms)
 {
-    struct timespec until = after_ms(timeout_ms);
+    struct timespec until = clock_after_ms(timeout_ms);
     struct waiter waiter = { 0 };
     pthread_condattr_t attributes;
 

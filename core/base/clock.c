@@ -107,3 +107,17 @@ int clock_parse_http_date(const char *text, int64_t *out_ms)
     *out_ms = (int64_t)seconds * 1000;
     return 0;
 }
+
+struct timespec clock_after_ms(int64_t ms)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    t.tv_sec += ms / 1000;
+    t.tv_nsec += (ms % 1000) * 1000000L;
+    if (t.tv_nsec >= 1000000000L) {
+        t.tv_sec++;
+        t.tv_nsec -= 1000000000L;
+    }
+    return t;
+}

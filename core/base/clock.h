@@ -5,6 +5,7 @@
 #define BERTH_BASE_CLOCK_H
 
 #include <stdint.h>
+#include <time.h>
 
 struct clock {
     int64_t (*now_ms)(void *context); /* wall clock, ms since 1970 UTC */
@@ -30,6 +31,9 @@ static inline void clock_sleep_ms(const struct clock *clock, int64_t length)
 {
     clock->sleep_ms(clock->context, length);
 }
+
+/* The system's monotonic time in so many ms: what pthread_cond_timedwait takes on a condition set to CLOCK_MONOTONIC. */
+struct timespec clock_after_ms(int64_t ms);
 
 enum { CLOCK_AMZ_SIZE = 17, CLOCK_ISO_SIZE = 25 };
 

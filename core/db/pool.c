@@ -97,23 +97,9 @@ const char *pool_name(const struct db_pool *pool)
     return pool->name;
 }
 
-static struct timespec after_ms(int ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (ms % 1000) * 1000000L;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    return t;
-}
-
 static struct db *pool_pop(struct db_pool *pool)
 {
-    struct timespec deadline = after_ms(pool->take_timeout_ms);
+    struct timespec deadline = clock_after_ms(pool->take_timeout_ms);
     struct db *db = NULL;
 
     pthread_mutex_lock(&pool->mutex);

@@ -2,7 +2,7 @@
  * source: the commit's archive, streamed from GitHub into the bucket in bounded memory; its S3 version is pinned in the release.
  *
  * Newest means the branch's head, not the order of arrival: a push's release asks GitHub first, and gives way when another release has the head's commit.
- * The key is made of the commit, so whatever version is found there is this commit's, and storing it twice does no harm.
+ * The key is made of the commit, so whatever version is found there is this commit's.
  */
 #include <string.h>
 

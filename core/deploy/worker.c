@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/fatal.h"
 #include "core/deploy/poller.h"
 #include "core/deploy/teardown.h"
@@ -61,24 +62,10 @@ static unsigned wakes_so_far(struct worker *worker)
     return wakes;
 }
 
-static struct timespec after_ms(int64_t ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (ms % 1000) * 1000000L;
-    if (t.tv_nsec >= 1000000000L) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000L;
-    }
-    return t;
-}
-
 /* Until someone wakes all, counted from what was seen before, or the time. */
 static void wait_for_wake(struct worker *worker, unsigned seen, int64_t ms)
 {
-    struct timespec deadline = after_ms(ms);
+    struct timespec deadline = clock_after_ms(ms);
 
     pthread_mutex_lock(&worker->mutex);
     while (worker->wakes == seen && !worker->place.stopping &&
@@ -190,7 +177,7 @@ static void *thread_main(void *context)
 /* True when the worker is over. */
 static bool rest_of_poller(struct worker *worker, int64_t ms)
 {
-    struct timespec deadline = after_ms(ms);
+    struct timespec deadline = clock_after_ms(ms);
     bool over;
 
     pthread_mutex_lock(&worker->mutex);
