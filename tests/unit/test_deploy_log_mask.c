@@ -32,7 +32,7 @@ static void tokens_of_known_services_are_masked(void **state)
     assert_masked("clone with ghp_0123456789abcdefghijABCDEFGHIJ012345 ok", "clone with *** ok");
     assert_masked("npm_abcdefghijklmnopqrstuvwxyz0123456789", "***");
     assert_masked("jwt eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N", "jwt ***");
-    assert_masked("//registry.npmjs.org/:_authToken=abc def", "//registry.npmjs.org/:_authToken=*** def");
+    assert_masked("//npm.example.test/:_authToken=abc def", "//npm.example.test/:_authToken=*** def");
 }
 
 static void a_password_in_a_url_is_masked_and_the_host_stays(void **state)
