@@ -2,14 +2,16 @@
 
 #include <string.h>
 
+#include "core/base/text.h"
 #include "core/deploy/log_mask.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/policies.h"
 #include "core/deploy/rollout_reason.h"
 
+/* Not a rule, and not CodeBuild's own word about its phases: what the build itself printed. */
 static bool says_something(const char *line)
 {
-    return line[strspn(line, " \t\r\n-=")] != '\0';
+    return line[strspn(line, " \t\r\n-=")] != '\0' && !text_starts(line, "[Container] ");
 }
 
 int failure_note_log(struct step_run *run, const char *what, const struct log_page *log, struct err *e)
