@@ -29,18 +29,19 @@ static int stop_descriptor(struct err *e)
     return fd;
 }
 
-static int run(struct cli *cli, const struct settings *settings, struct worker_options *options, int stop_fd,
+/* options is a copy: what it comes to point at here lives no longer than the run. */
+static int run(struct cli *cli, const struct settings *settings, struct worker_options options, int stop_fd,
                struct err *e)
 {
     AUTO_SECRET struct secret *token = NULL;
     struct github github = { 0 };
 
-    if (cli_pool(cli, "worker", options->threads + 2, &options->db, e) || cli_aws(cli, &options->aws, e) ||
-        platform_check(options->aws, settings, e) || cli_github(cli, &github, &token, e))
+    if (cli_pool(cli, "worker", options.threads + 2, &options.db, e) || cli_aws(cli, &options.aws, e) ||
+        platform_check(options.aws, settings, e) || cli_github(cli, &github, &token, e))
         return e->code;
-    options->github = &github;
-    log_event(LOG_INFO, "worker is ready", log_int("threads", options->threads), log_int("drain", options->drain));
-    return worker_run(options, stop_fd, e);
+    options.github = &github;
+    log_event(LOG_INFO, "worker is ready", log_int("threads", options.threads), log_int("drain", options.drain));
+    return worker_run(&options, stop_fd, e);
 }
 
 int command_worker(struct cli *cli, int argc, char **argv, struct err *e)
@@ -76,7 +77,7 @@ int command_worker(struct cli *cli, int argc, char **argv, struct err *e)
     int stop_fd = stop_descriptor(e);
     if (stop_fd < 0)
         return e->code;
-    run(cli, settings, &options, stop_fd, e);
+    run(cli, settings, options, stop_fd, e);
     close(stop_fd);
     return e->code;
 }
