@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/log.h"
-#include "core/base/text.h"
-#include "core/tenant/app.h"
+#include "core/base/hash.h"
 #include "core/tenant/names.h"
+#include "fcgi/admin_log.h"
 #include "fcgi/application.h"
+#include "fcgi/csrf.h"
+#include "fcgi/doctor_watch.h"
 
 enum { ADMIN_TAKE_TIMEOUT_MS = 3000, ADMIN_STATEMENT_TIMEOUT_MS = 10000 };
 
@@ -16,26 +17,9 @@ static const char *const page_files[PAGE_COUNT] = {
     [PAGE_APP] = "app.html",
     [PAGE_RELEASE] = "release.html",
     [PAGE_MESSAGE] = "message.html",
+    [PAGE_BALANCERS] = "balancers.html",
+    [PAGE_DOCTOR] = "doctor.html",
 };
-
-/* ---- Answers ---- */
-
-static void set_headers(struct response *response)
-{
-    response->content_type = "text/html; charset=utf-8";
-    response_header(response, "Content-Security-Policy",
-                    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
-                    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
-    response_header(response, "X-Content-Type-Options", "nosniff");
-    response_header(response, "Referrer-Policy", "no-referrer");
-    response_header(response, "Cache-Control", "no-store");
-}
-
-void admin_add_frame(json_object *model, const struct request *request)
-{
-    json_put(model, "user", json_text(request->remote_user ? request->remote_user : "nobody"));
-    json_put(model, "version", json_text(BERTH_VERSION));
-}
 
 const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem)
 {
@@ -44,127 +28,59 @@ const char *admin_host(const struct admin *admin, const char *app, const char *l
     return admin->settings->domain ? name_host(mem, app, admin->settings->domain) : "";
 }
 
-static int render(struct admin *admin, enum admin_page page, json_object *model, struct request *request,
-                  struct response *response, struct err *e)
+/* ---- What comes with its first use ---- */
+
+static bool has_key(struct admin *admin)
 {
-    admin_add_frame(model, request);
-    response->body.max = VIEW_OUT_MAX;
-    if (view_render(admin->views[page], model, &response->body, NULL, e)) {
-        buf_clear(&response->body);
-        return e->code;
+    pthread_mutex_lock(&admin->lock);
+    bool there = admin->key != NULL;
+    pthread_mutex_unlock(&admin->lock);
+    return there;
+}
+
+/* Two threads may have read it: the first one's stays. */
+static void keep_key(struct admin *admin, const uint8_t bytes[CSRF_KEY_SIZE])
+{
+    pthread_mutex_lock(&admin->lock);
+    if (!admin->key)
+        admin->key = secret_new(bytes, CSRF_KEY_SIZE);
+    pthread_mutex_unlock(&admin->lock);
+}
+
+int admin_load_key(struct admin *admin, struct db *db, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+    uint8_t bytes[CSRF_KEY_SIZE];
+
+    if (has_key(admin))
+        return 0;
+    if (db_run(db, NULL, QUERY_ADMIN_KEY, NULL, 0, &rows, e))
+        return err_context(e, "reading the key of the forms' tokens");
+    if (db_count(rows) == 0 || !hash_from_hex(db_get(rows, 0, "key"), sizeof bytes * 2, bytes)) {
+        err_set(e, ERR_INTERNAL, "berth.admin_keys holds no key for the forms' tokens");
+        return err_hint(e, "A migration put one there. As the owner: INSERT INTO berth.admin_keys (key) VALUES "
+                           "(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))).");
     }
-    set_headers(response);
+    keep_key(admin, bytes);
+    secret_wipe(bytes, sizeof bytes);
     return 0;
 }
 
-static void refuse(void *context, struct request *request, struct response *response, int status, const char *message)
+int admin_aws(struct admin *admin, struct aws **out, struct err *e)
 {
-    struct err e = { 0 };
-    AUTO_JSON json_object *model =
-        json_build("{s:i, s:s, s:s}", "status", status, "title", response_reason(status), "message", message);
+    struct aws_options options = { .region = admin->settings->aws_region };
 
-    response->status = status;
-    if (render(context, PAGE_MESSAGE, model, request, response, &e))
-        response_error(response, status, "page_failed", message, NULL);
-}
-
-static bool is_operator(const struct admin *admin, const char *user)
-{
-    for (size_t i = 0; user && i < admin->settings->admin_operators.count; i++)
-        if (!strcmp(admin->settings->admin_operators.items[i], user))
-            return true;
-    return false;
-}
-
-static void refuse_for(struct admin *admin, struct request *request, struct response *response, const struct err *e)
-{
-    if (e->code == ERR_NOT_FOUND) {
-        refuse(admin, request, response, 404, e->message);
-        return;
+    pthread_mutex_lock(&admin->lock);
+    if (!admin->aws) {
+        options.transport = http_curl_transport(admin->curl);
+        (void)aws_new(&options, &admin->aws, e);
     }
-    log_err(LOG_ERROR, "page failed", e, log_text("path", request->path), log_text("user", request->remote_user));
-    if (err_may_retry(e))
-        refuse(admin, request, response, 503, "Postgres does not answer. Apps that are live are not touched by that.");
-    else
-        refuse(admin, request, response, 500, "berth failed to make this page. Its log says why.");
+    *out = admin->aws;
+    pthread_mutex_unlock(&admin->lock);
+    return *out ? 0 : (int)e->code;
 }
 
-static void answer(struct admin *admin, enum admin_page page, admin_model *read_model, struct request *request,
-                   struct response *response)
-{
-    AUTO_DB struct db *db = NULL;
-    AUTO_JSON json_object *model = NULL;
-    struct err e = { 0 };
-
-    if (!is_operator(admin, request->remote_user)) {
-        refuse(admin, request, response, 403,
-               request->remote_user ? "You are signed in, but not one of [admin] operators in berth's configuration."
-                                    : "The web server has signed nobody in.");
-        return;
-    }
-    if (db_take(admin->db, &db, &e) || read_model(admin, db, request, &model, &e) ||
-        render(admin, page, model, request, response, &e))
-        refuse_for(admin, request, response, &e);
-}
-
-static void handle_overview(void *context, struct request *request, struct response *response)
-{
-    answer(context, PAGE_OVERVIEW, overview_model, request, response);
-}
-
-static void handle_app(void *context, struct request *request, struct response *response)
-{
-    answer(context, PAGE_APP, app_model, request, response);
-}
-
-static void handle_release(void *context, struct request *request, struct response *response)
-{
-    answer(context, PAGE_RELEASE, release_model, request, response);
-}
-
-/* ---- Routes ---- */
-
-static bool valid_app(const char *text)
-{
-    struct err e = { 0 };
-
-    return app_check_name(text, &e) == 0;
-}
-
-static bool valid_release(const char *text)
-{
-    int64_t number;
-
-    return text_parse_int(text, 1, INT32_MAX, &number);
-}
-
-static bool valid_condition(const char *text)
-{
-    enum app_condition condition;
-
-    return app_condition_parse(text, &condition);
-}
-
-static bool valid_cursor(const char *text)
-{
-    AUTO_ARENA struct arena *mem = arena_new();
-    struct summary_page page = { 0 };
-
-    return overview_cursor_parse(text, mem, &page);
-}
-
-const struct route admin_routes[] = {
-    { "GET",
-      "/",
-      handle_overview,
-      { { "after", FIELD_IN_QUERY, valid_cursor }, { "only", FIELD_IN_QUERY, valid_condition } } },
-    { "GET", "/apps/{app}", handle_app, { { "app", FIELD_IN_PATH, valid_app } } },
-    { "GET",
-      "/apps/{app}/releases/{release}",
-      handle_release,
-      { { "app", FIELD_IN_PATH, valid_app }, { "release", FIELD_IN_PATH, valid_release } } },
-};
-const size_t admin_route_count = sizeof admin_routes / sizeof *admin_routes;
+/* ---- Opening and closing ---- */
 
 static void admin_close(void *context)
 {
@@ -172,7 +88,13 @@ static void admin_close(void *context)
 
     for (size_t i = 0; i < PAGE_COUNT; i++)
         view_free(admin->views[i]);
+    log_follow_free(admin->follow); /* it reads with what comes next */
+    doctor_watch_free(admin->doctor);
+    aws_free(admin->aws);
+    http_curl_free(admin->curl);
+    secret_free(admin->key);
     db_pool_free(admin->db);
+    pthread_mutex_destroy(&admin->lock);
     free(admin);
 }
 
@@ -184,6 +106,25 @@ static int load_views(struct admin *admin, struct err *e)
     for (size_t i = 0; i < PAGE_COUNT; i++)
         if (view_load(arena_printf(mem, "%s/%s", admin->settings->www, page_files[i]), &admin->views[i], e))
             return e->code;
+    return 0;
+}
+
+static bool admin_is_idle(void *context)
+{
+    const struct admin *admin = context;
+
+    return doctor_watch_is_idle(admin->doctor);
+}
+
+static int open_doctor(struct admin *admin, struct err *e)
+{
+    static struct http_curl *curl; /* never freed: a look of the doctor's that hangs may outlast its run, and the application */
+    struct doctor_options options = { .config_path = admin->settings->config_path, .aws_optional = true };
+
+    if (!curl && http_curl_new("berth/" BERTH_VERSION, &curl, e))
+        return e->code;
+    options.transport = http_curl_transport(curl);
+    admin->doctor = doctor_watch_new(&options, doctor_run);
     return 0;
 }
 
@@ -205,7 +146,10 @@ int admin_open(const struct settings *settings, struct application *out, struct 
         return err_set(e, ERR_NO_MEMORY, "no memory for the admin pages");
     admin->settings = settings;
     admin->clock = &clock_system;
-    if (load_views(admin, e) || db_pool_new(&options, &admin->db, e)) {
+    pthread_mutex_init(&admin->lock, NULL);
+    if (load_views(admin, e) || http_curl_new("berth/" BERTH_VERSION, &admin->curl, e) ||
+        open_doctor(admin, e) || db_pool_new(&options, &admin->db, e) ||
+        admin_log_open(admin, e)) {
         admin_close(admin);
         return e->code;
     }
@@ -213,7 +157,8 @@ int admin_open(const struct settings *settings, struct application *out, struct 
                                  .routes = admin_routes,
                                  .route_count = admin_route_count,
                                  .context = admin,
-                                 .refuse = refuse,
+                                 .refuse = admin_refuse,
+                                 .is_idle = admin_is_idle,
                                  .close = admin_close };
     return 0;
 }

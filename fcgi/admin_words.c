@@ -32,9 +32,10 @@ struct mark mark_of(const char *state, const char *kind, int number, int live)
 struct mark mark_of_condition(enum app_condition condition)
 {
     static const struct mark marks[APP_CONDITION_COUNT] = {
-        [APP_FAILED] = { "mark failed", "Failed" }, [APP_MOVING] = { "mark moving", "Moving" },
-        [APP_QUEUED] = { "mark queued", "Queued" }, [APP_PAUSED] = { "mark paused", "Paused" },
-        [APP_LIVE] = { "mark live", "Live" },       [APP_NONE] = { "mark none", "No release" },
+        [APP_FAILED] = { "mark failed", "Failed" }, [APP_OVER_QUOTA] = { "mark warning", "Over quota" },
+        [APP_MOVING] = { "mark moving", "Moving" }, [APP_QUEUED] = { "mark queued", "Queued" },
+        [APP_PAUSED] = { "mark paused", "Paused" }, [APP_LIVE] = { "mark live", "Live" },
+        [APP_NONE] = { "mark none", "No release" },
     };
 
     return marks[condition];

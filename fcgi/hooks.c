@@ -52,6 +52,7 @@ static void hooks_close(void *context)
 
     health_free(hooks->health);
     intake_free(hooks->intake);
+    flood_free(hooks->flood);
     directory_free(hooks->directory);
     hook_secrets_free(hooks->secrets);
     aws_free(hooks->aws);
@@ -110,6 +111,7 @@ int hooks_open(const struct settings *settings, struct application *out, struct 
     hooks->body_max = settings->hooks_body_max;
     hooks->large_bodies = gate_new(HOOKS_LARGE_BODIES);
     hooks->large_parses = gate_new(HOOKS_LARGE_PARSES);
+    hooks->flood = flood_new(&clock_system);
     if (open_aws(hooks, settings, e) || open_database(hooks, settings, e)) {
         hooks_close(hooks);
         return (int)e->code;

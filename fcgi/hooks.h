@@ -7,6 +7,7 @@
 #include "core/deploy/intake.h"
 #include "core/tenant/directory.h"
 #include "core/tenant/hook_secret.h"
+#include "fcgi/flood.h"
 #include "fcgi/gate.h"
 #include "fcgi/health.h"
 #include "fcgi/router.h"
@@ -29,6 +30,7 @@ struct hooks {
     struct directory *directory;
     struct hook_secrets *secrets;
     struct intake *intake;
+    struct flood *flood;
     struct gate *large_bodies;
     struct gate *large_parses;
     struct health *health;

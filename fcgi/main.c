@@ -141,6 +141,8 @@ static int serve(const struct options *options, const struct settings *settings,
     int code = server_run(&application, fd, threads, finished, e);
     if (options->socket)
         unlink(options->socket);
+    if (*finished && application.is_idle && !application.is_idle(application.context))
+        *finished = false;
     if (*finished && application.close)
         application.close(application.context);
     return code;

@@ -27,6 +27,9 @@ enum {
 
 enum { REQUEST_LENGTH_ABSENT = -1, REQUEST_LENGTH_MALFORMED = -2 };
 
+struct route; /* router.h */
+struct form;  /* form.h */
+
 struct request_value {
     const char *name; /* as in the pattern: "app" for {app} */
     const char *text; /* percent-decoded */
@@ -41,6 +44,8 @@ struct request {
     int64_t content_length;  /* or REQUEST_LENGTH_… */
     struct request_value values[REQUEST_VALUES_MAX]; /* set by the router */
     size_t value_count;
+    const struct route *route; /* set by the router */
+    struct form *form;         /* what a POST of the admin pages sent, once it was checked; else NULL */
 
     const char *(*param)(void *source, const char *name); /* a CGI variable; NULL: absent */
     int (*read)(void *source, void *to, size_t room, size_t *got, struct err *e);
@@ -63,6 +68,9 @@ bool request_has_query(const struct request *request, const char *name);
  * REQUEST_SILENCE_MS.
  */
 int request_read(struct request *request, void *to, size_t room, size_t *got, struct err *e);
+
+/* Percent-decodes into mem, unchecked: it may hold a NUL, *got says how long it is. NULL: malformed. */
+char *request_decode(struct arena *mem, const char *text, size_t len, bool plus_is_space, size_t *got);
 
 /* Splits a request target ("/a%20b?c=d") into path and query, as told in struct request. */
 void request_set_target(struct request *request, const char *target);

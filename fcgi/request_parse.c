@@ -32,8 +32,7 @@ const char *request_value(const struct request *request, const char *name)
     fatal("a handler asks for a value that its route's pattern lacks");
 }
 
-/* Percent-decodes; NULL: malformed, a NUL, another control character, or no UTF-8. */
-static const char *decode(struct arena *mem, const char *text, size_t len, bool plus_is_space)
+char *request_decode(struct arena *mem, const char *text, size_t len, bool plus_is_space, size_t *got)
 {
     char *out = arena_alloc(mem, len + 1);
     size_t used = 0;
@@ -50,7 +49,17 @@ static const char *decode(struct arena *mem, const char *text, size_t len, bool 
         }
         out[used++] = (char)byte;
     }
-    return text_has_control(out, used) || !text_is_utf8(out, used) ? NULL : out;
+    *got = used;
+    return out;
+}
+
+/* NULL: malformed, a NUL, another control character, or no UTF-8. */
+static const char *decode(struct arena *mem, const char *text, size_t len, bool plus_is_space)
+{
+    size_t got = 0;
+    const char *out = request_decode(mem, text, len, plus_is_space, &got);
+
+    return !out || text_has_control(out, got) || !text_is_utf8(out, got) ? NULL : out;
 }
 
 /* An encoded slash would become a separator. */

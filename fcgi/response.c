@@ -26,6 +26,7 @@ static const struct {
     { 429, "Too Many Requests" },
     { 500, "Internal Server Error" },
     { 501, "Not Implemented" },
+    { 502, "Bad Gateway" },
     { 503, "Service Unavailable" },
 };
 

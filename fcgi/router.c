@@ -97,6 +97,7 @@ static void answer_route(const struct application *application, const struct rou
 {
     int status = fields_check(route, request);
 
+    request->route = route;
     if (status == 404)
         refuse(application, request, response, 404, "There is nothing at this address.");
     else if (status != 0)

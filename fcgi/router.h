@@ -14,7 +14,7 @@
 #include "fcgi/request.h"
 #include "fcgi/response.h"
 
-enum { ROUTE_FIELDS_MAX = 4 };
+enum { ROUTE_FIELDS_MAX = 8 };
 
 enum route_field_place { FIELD_IN_PATH, FIELD_IN_QUERY /* may be absent */ };
 
@@ -29,6 +29,7 @@ struct route {
     const char *pattern;
     void (*handle)(void *context, struct request *request, struct response *response);
     struct route_field fields[ROUTE_FIELDS_MAX]; /* ended by a NULL name, or full */
+    const void *detail;                          /* the application's own; a handler finds it by request->route */
 };
 
 /* One FastCGI application: its routes and what its handlers share. */
@@ -39,6 +40,8 @@ struct application {
     void *context; /* given to each handler; owned */
     /* Answers a request that no handler sees: 400, 404 or 405 (Allow is set afterwards). message: one sentence for a person. */
     void (*refuse)(void *context, struct request *request, struct response *response, int status, const char *message);
+    /* False: threads of its own are at work with what the context holds, so it must not be freed; NULL: it has none. */
+    bool (*is_idle)(void *context);
     void (*close)(void *context); /* frees it; NULL: nothing to free */
 };
 

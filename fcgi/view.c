@@ -38,11 +38,17 @@ static const char *const refused_elements[] = { "style",     "base",   "iframe",
 static const char *const url_attributes[] = { "href", "src", "action", "formaction", "cite", NULL };
 static const char *const bindings[] = { "data-text", "data-if", "data-unless", "data-each", NULL };
 /* What data may set; "aria-..." besides. */
-static const char *const bindable_attributes[] = { "href",     "src",      "action", "formaction", "cite",    "title",
-                                                   "class",    "id",       "for",    "name",       "value",   "checked",
-                                                   "selected", "disabled", "hidden", "datetime",   "alt",     "lang",
-                                                   "min",      "max",      "low",    "high",       "optimum", "open",
-                                                   "required", NULL };
+static const char *const bindable_attributes[] = {
+    "href",     "src",         "action",    "formaction", "cite",     "title",    "class",     "id",
+    "for",      "name",        "value",     "checked",    "selected", "disabled", "hidden",    "datetime",
+    "alt",      "lang",        "min",       "max",        "low",      "high",     "optimum",   "open",
+    "required", "placeholder", "minlength", "maxlength",  "step",     "rows",     "autofocus", "readonly",
+    "list",     "form",        "label",     "colspan",    NULL
+};
+/* HTML's parser drops a line end that begins their content. */
+static const char *const drop_line_end[] = { "textarea", "pre", NULL };
+/* Their content is text: an element inside would be shown as its source, or dropped. */
+static const char *const text_elements[] = { "textarea", "title", "option", NULL };
 
 static const char *text_of(const xmlChar *text)
 {
@@ -215,6 +221,8 @@ static int write_element(const struct rendering *r, const xmlNode *node, struct 
     buf_add_char(r->out, '>');
     if (is_in(name, void_elements))
         return 0;
+    if (text && is_in(name, drop_line_end))
+        buf_add_char(r->out, '\n');
     if (text ? write_binding_text(r, text, e) : write_children(r, node, e))
         return e->code;
     buf_add_text(r->out, "</");
@@ -352,6 +360,8 @@ static int check_element(const struct view *view, const xmlNode *node, struct er
         return refuse(view, node, e, "a script is a file of its own", "");
     if (is_void && (node->children || binding(node, "data-text")))
         return refuse(view, node, e, "this element has no content", "");
+    if (is_in(name, text_elements) && xmlChildElementCount((xmlNode *)(uintptr_t)node) > 0)
+        return refuse(view, node, e, "this element holds text alone", "");
     for (const xmlAttr *a = node->properties; a; a = a->next)
         if (check_attribute(view, node, a, e))
             return e->code;

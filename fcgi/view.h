@@ -8,6 +8,7 @@
  *   data-if="failed"          the element is kept when this is true, a number but 0, a text but "", a list with items, or an object
  *   data-unless="failed"      the opposite
  *   data-each="releases"      the element is written once for each item of the list; the item is the scope inside, this element's other bindings included
+ * A form shows what was typed by the same: value, checked, selected and disabled as attributes, a textarea's content by data-text.
  * A binding that the model has no member for is ERR_INTERNAL. URL attributes take http, https, mailto and references within the site; anything else is
  * written as "#". Refused at load, with file and line: what isn't HTML in lower case; inline script and style, the attributes style, srcdoc, srcset and
  * on*; elements that frame, embed or hold raw text; a binding in a script, of an attribute that data has no business with, or of an unknown kind; a DTD.

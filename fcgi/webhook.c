@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/github/signature.h"
+#include "core/tenant/limit.h"
 #include "fcgi/hooks.h"
 #include "fcgi/webhook_body.h"
 
@@ -20,6 +21,7 @@ struct call {
     struct request *request;
     struct response *response;
     const char *app;
+    struct directory_entry entry;
     const char *event_name;
     const char *delivery_id;
     uint8_t signature[HASH_SIZE];
@@ -52,10 +54,8 @@ static bool refuse_for_now(struct call *call, const char *code, const char *mess
 
 static bool find_app(struct call *call)
 {
-    struct directory_entry entry;
-
-    if (directory_find(call->hooks->directory, call->app, &entry)) {
-        if (entry.policy == WEBHOOK_GITHUB)
+    if (directory_find(call->hooks->directory, call->app, &call->entry)) {
+        if (call->entry.policy == WEBHOOK_GITHUB)
             return true;
         return refuse(call, 501, "policy_signed",
                       "This app takes deliveries signed by AWS IAM only, which this version of berth cannot check yet.",
@@ -210,6 +210,7 @@ static bool parse(struct call *call)
     if (github_event_read(call->event_name, body, call->request->mem, &call->event, &e))
         return refuse(call, 422, "bad_payload", e.message,
                       "A payload of this event, as GitHub documents it, has other members.");
+    path_filter_judge(call->entry.path_filter, body, call->request->mem, &call->event);
     return true;
 }
 
@@ -240,16 +241,71 @@ static bool refuse_store(struct call *call, const struct err *e)
     return refuse(call, 500, "internal", "The delivery could not be stored.", "The responder's log tells more.");
 }
 
+/* ---- the answer ---- */
+
+static int status_of(enum intake_outcome outcome)
+{
+    switch (outcome) {
+    case INTAKE_ACCEPTED:
+        return 202;
+    case INTAKE_LIMITED:
+        return 429;
+    case INTAKE_OVER_QUOTA:
+        return 403;
+    default:
+        return 200;
+    }
+}
+
+static void tell_bucket(struct call *call, const struct intake_answer *taken)
+{
+    struct arena *mem = call->request->mem;
+    struct limit_headers headers;
+
+    limit_headers(mem, taken->bucket.burst, taken->bucket.per_hour, taken->bucket.tokens, taken->wait_ms, &headers);
+    response_header(call->response, "RateLimit-Policy", headers.policy);
+    response_header(call->response, "RateLimit", headers.state);
+    response_header(call->response, "RateLimit-Limit", headers.limit);
+    response_header(call->response, "RateLimit-Remaining", headers.remaining);
+    response_header(call->response, "RateLimit-Reset", headers.reset);
+}
+
+/* In whole seconds, rounded up: earlier it would be refused again. */
+static void tell_wait(struct call *call, int64_t wait_ms)
+{
+    int64_t seconds = wait_ms <= 1000 ? 1 : (wait_ms + 999) / 1000;
+
+    response_header(call->response, "Retry-After", arena_printf(call->request->mem, "%lld", (long long)seconds));
+}
+
 static void answer(struct call *call, const struct intake_answer *taken)
 {
-    json_object *body = json_build("{s:s, s:s, s:s}", "outcome", intake_outcome_name(taken->outcome), "reason",
-                                   taken->reason, "delivery", call->delivery_id);
+    json_object *body = json_build("{s:s, s:s, s:s, s:s}", "outcome", intake_outcome_name(taken->outcome), "reason",
+                                   taken->reason, "hint", taken->hint, "delivery", call->delivery_id);
 
     if (taken->release > 0)
         json_put(body, "release", json_number(taken->release));
+    if (taken->quota.name)
+        json_put(body, "quota",
+                 json_build("{s:s, s:I, s:I, s:I}", "name", taken->quota.name, "used", taken->quota.used, "limit",
+                            taken->quota.limit, "needed", taken->quota.needed));
+    if (taken->bucket.burst > 0)
+        tell_bucket(call, taken);
+    if (taken->outcome == INTAKE_LIMITED || (taken->outcome == INTAKE_OVER_QUOTA && taken->wait_ms >= 0))
+        tell_wait(call, taken->wait_ms);
     call->outcome = intake_outcome_name(taken->outcome);
     call->release = taken->release;
-    response_json(call->response, taken->outcome == INTAKE_ACCEPTED ? 202 : 200, body);
+    response_json(call->response, status_of(taken->outcome), body);
+}
+
+static int take(struct call *call, const struct delivery *delivery, struct intake_answer *out, struct err *e)
+{
+    if (flood_refuses(call->hooks->flood, delivery, call->request->mem, out))
+        return 0;
+    if (intake_take(call->hooks->intake, delivery, call->request->mem, out, e))
+        return (int)e->code;
+    flood_note(call->hooks->flood, delivery, out);
+    return 0;
 }
 
 static bool store(struct call *call)
@@ -267,7 +323,7 @@ static bool store(struct call *call)
         .body_sha256 = digest,
         .event = &call->event,
     };
-    if (intake_take(call->hooks->intake, &delivery, call->request->mem, &taken, &e))
+    if (take(call, &delivery, &taken, &e))
         return refuse_store(call, &e);
     if (taken.outcome == INTAKE_OTHER_REPOSITORY)
         return refuse(call, 422, "other_repository", "The delivery is of another repository than the app's.",

@@ -63,6 +63,13 @@ const char *when_ago(struct arena *mem, const char *iso, int64_t now_ms)
     return date(mem, then, now_ms);
 }
 
+const char *when_date(struct arena *mem, const char *iso, int64_t now_ms)
+{
+    int64_t then = when_parse(iso);
+
+    return then < 0 ? "" : date(mem, then, now_ms);
+}
+
 const char *when_length(struct arena *mem, int64_t ms)
 {
     if (ms < 0)

@@ -13,6 +13,9 @@ int64_t when_parse(const char *iso);
 
 const char *when_ago(struct arena *mem, const char *iso, int64_t now_ms);
 
+/* The date alone: "19 October", with the year when it is another; "" for what is no such time. */
+const char *when_date(struct arena *mem, const char *iso, int64_t now_ms);
+
 /* "59 s", "1 min 2 s", "2 h 5 min", "3 days"; 0.4 s for less than ten seconds. */
 const char *when_length(struct arena *mem, int64_t ms);
 

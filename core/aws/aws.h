@@ -70,6 +70,9 @@ void aws_observe(struct aws *aws, aws_observer *observer, void *context);
 int aws_call(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
              json_object **reply, struct err *e);
 
+/* Whether AWS took the call for one with credentials whose time is over: it was not carried out, and whoever has fresh ones may make it. */
+bool aws_credentials_expired(const struct err *e);
+
 /*
  * Asked right before each try of a call that changes AWS. The try begins only when it answers 0, and is given up timeout_ms later at the latest, so nothing is
  * sent after that. Otherwise its error is the call's; it leaves e alone when it answers 0.

@@ -6,6 +6,13 @@
 
 static const char new_credentials[] = "The credentials have expired: give fresh ones in AWS_ACCESS_KEY_ID, "
                                       "AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again.";
+/* EC2 says the same of a wrong clock: "Error codes for the Amazon EC2 API", RequestExpired. */
+static const char new_credentials_or_clock[] =
+    "The credentials have expired, or this machine's clock is off by more than 5 minutes: give fresh ones in "
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN and start again, or set the clock (NTP).";
+static const char unsaid[] =
+    "S3 gives a HEAD no reason; most often it is that the credentials have expired: give fresh "
+    "ones in AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN, and start again.";
 static const char unknown_key[] = "AWS doesn't know this access key: check AWS_ACCESS_KEY_ID and, for temporary keys, "
                                   "AWS_SESSION_TOKEN, and the region.";
 static const char wrong_secret[] = "Check AWS_SECRET_ACCESS_KEY: it isn't the one of this access key.";
@@ -38,6 +45,7 @@ static const struct {
     { "IDPCommunicationError", ERR_TRANSIENT, NULL },
 
     { "ExpiredToken*", ERR_DENIED, new_credentials },
+    { AWS_HEAD_REFUSED, ERR_DENIED, unsaid },
     { "InvalidClientTokenId", ERR_DENIED, unknown_key },
     { "UnrecognizedClientException", ERR_DENIED, unknown_key },
     { "InvalidAccessKeyId", ERR_DENIED, unknown_key },
@@ -48,7 +56,7 @@ static const struct {
     { "IncompleteSignature*", ERR_DENIED, NULL },
     { "MissingAuthenticationToken*", ERR_DENIED, NULL },
     { "RequestTimeTooSkewed", ERR_DENIED, clock_is_off },
-    { "RequestExpired", ERR_DENIED, clock_is_off },
+    { "RequestExpired", ERR_DENIED, new_credentials_or_clock },
     { "RequestInTheFuture", ERR_DENIED, clock_is_off },
     { "OptInRequired", ERR_DENIED, opt_in },
     { "SubscriptionRequiredException", ERR_DENIED, opt_in },
@@ -131,6 +139,16 @@ const char *aws_code_hint(const char *code)
     size_t row = row_of(code);
 
     return row < ROWS ? rows[row].hint : NULL;
+}
+
+bool aws_credentials_expired(const struct err *e)
+{
+    static const char *const codes[] = { "ExpiredToken", "ExpiredTokenException", "RequestExpired", AWS_HEAD_REFUSED };
+
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (e->code == ERR_DENIED && err_is(e, codes[i]))
+            return true;
+    return false;
 }
 
 /* A HEAD's 403 has no code, so it may be skew as well. Whether it is, the reply's Date tells. */

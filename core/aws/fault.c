@@ -158,10 +158,20 @@ static int say(const struct aws_exchange *x, const struct aws_fault *fault, int 
                    *fault->code ? ": " : "", words, status, request_id);
 }
 
+/* The answer to a HEAD has no body to name a code in. A bucket of another region says so in a header. */
+static const char *code_of(const struct aws_exchange *x, const struct aws_fault *fault, int status)
+{
+    bool elsewhere = *fault->region && strcmp(fault->region, x->endpoint.region) != 0;
+    bool wordless = !*fault->code && status == 400 && strcmp(x->method, "HEAD") == 0;
+
+    return wordless && !elsewhere ? AWS_HEAD_REFUSED : fault->code;
+}
+
 int aws_fault_err(const struct aws_exchange *x, const struct aws_fault *fault, int status, struct err *e)
 {
-    enum err_code code = user_is_denied(fault) ? ERR_DENIED : aws_classify(fault->code, status);
-    const char *hint = aws_code_hint(fault->code);
+    const char *said = code_of(x, fault, status);
+    enum err_code code = user_is_denied(fault) ? ERR_DENIED : aws_classify(said, status);
+    const char *hint = aws_code_hint(said);
     char http[32];
 
     say(x, fault, status, code, e);
@@ -172,5 +182,5 @@ int aws_fault_err(const struct aws_exchange *x, const struct aws_fault *fault, i
     else if (status >= 300 && status < 400)
         hint_region(x, fault, e);
     snprintf(http, sizeof http, "HTTP %d", status);
-    return err_detail(e, *fault->code ? fault->code : http);
+    return err_detail(e, *said ? said : http);
 }

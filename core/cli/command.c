@@ -6,6 +6,8 @@ const struct command cli_commands[] = {
       command_migrate },
     { "worker", "[--drain] [--threads N]", "takes releases through the pipeline; --drain: what is due, then ends",
       command_worker },
+    { "doctor", "[--strict] [--principal ARN]",
+      "checks this installation: what is wrong, and what to do; --strict: a warning is a failure", command_doctor },
     { "config", "", "every option with its value and where it came from", command_config },
     { "apps create",
       "NAME --repo OWNER/NAME --webhook github [--branch main] [--port 8080]\n"
@@ -31,6 +33,14 @@ const struct command cli_commands[] = {
       "builds and deploys the branch's head, or that commit", command_deploy },
     { "cancel", "NAME [--wait] [--timeout SECONDS]", "ends what is under way; what was live stays live",
       command_cancel },
+    { "quota show", "NAME | --default", "what an app may hold or use, and what it does; --default: what holds for every other",
+      command_quota_show },
+    { "quota set", "NAME | --default LIMIT=NUMBER... [--dry-run]",
+      "changes quotas (cpu_units=8192, or =default); --dry-run: only tells what that does", command_quota_set },
+    { "ratelimit show", "NAME | --default", "how often an app may be pushed to, and what is left in its bucket",
+      command_ratelimit_show },
+    { "ratelimit set", "NAME | --default LIMIT=NUMBER... [--dry-run]",
+      "changes the bucket: pushes_burst=20, pushes_per_hour=120, or =default", command_ratelimit_set },
     { "logs", "NAME [vN]", "the build's log of a release (the newest one that was built)", command_logs },
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;

@@ -3,12 +3,9 @@
 #include <string.h>
 
 #include "core/cli/commands.h"
-#include "core/cli/github_access.h"
 #include "core/cli/release_view.h"
+#include "core/deploy/github_access.h"
 #include "core/deploy/operation.h"
-#include "core/tenant/app.h"
-
-enum { COMMIT_LEAST = 4, COMMIT_MOST = 64 };
 
 /* The words and options that all of them take. */
 struct order {
@@ -66,27 +63,14 @@ int command_rollback(struct cli *cli, int argc, char **argv, struct err *e)
                 json_build("{s:s, s:i, s:i}", "app", order.words[0], "release", made, "rollback_to", to), e);
 }
 
-/* The commit that was named, or the branch's head. */
 static int find_commit(struct cli *cli, const struct order *order, struct github_commit *out, struct err *e)
 {
-    AUTO_SECRET struct secret *token = NULL;
-    AUTO_DB struct db *db = NULL;
-    struct github github = { 0 };
-    struct app app = { 0 };
-    size_t len = order->commit ? strlen(order->commit) : 0;
+    struct commit_ask ask = { .admin = order->admin, .app = order->words[0], .commit = order->commit };
 
-    if (order->commit &&
-        (len < COMMIT_LEAST || len > COMMIT_MOST || strspn(order->commit, "0123456789abcdef") != len)) {
-        err_set(e, ERR_INVALID, "--commit is \"%s\": write a commit's hexadecimal name, or its first %d to %d digits",
-                order->commit, COMMIT_LEAST, COMMIT_MOST);
-        return err_hint(e, "`git rev-parse HEAD` prints one; without --commit the branch's head is deployed.");
-    }
-    if (db_take(order->admin, &db, e) || app_get(db, order->words[0], cli->mem, &app, e) ||
-        cli_github(cli, &github, &token, e))
+    if (cli_settings(cli, &ask.settings, e) || cli_aws(cli, &ask.aws, e))
         return e->code;
-    if (order->commit)
-        return github_commit_find(&github, app.repository, order->commit, cli->mem, out, e);
-    return github_branch_head(&github, app.repository, app.branch, cli->mem, out, e);
+    ask.transport = http_curl_transport(cli->curl);
+    return github_app_commit(&ask, cli->mem, out, e);
 }
 
 int command_deploy(struct cli *cli, int argc, char **argv, struct err *e)

@@ -21,6 +21,11 @@ int command_status(struct cli *cli, int argc, char **argv, struct err *e);
 int command_rollback(struct cli *cli, int argc, char **argv, struct err *e);
 int command_deploy(struct cli *cli, int argc, char **argv, struct err *e);
 int command_cancel(struct cli *cli, int argc, char **argv, struct err *e);
+int command_doctor(struct cli *cli, int argc, char **argv, struct err *e);
+int command_quota_show(struct cli *cli, int argc, char **argv, struct err *e);
+int command_quota_set(struct cli *cli, int argc, char **argv, struct err *e);
+int command_ratelimit_show(struct cli *cli, int argc, char **argv, struct err *e);
+int command_ratelimit_set(struct cli *cli, int argc, char **argv, struct err *e);
 int command_logs(struct cli *cli, int argc, char **argv, struct err *e);
 
 /* Where commands that look at AWS look; from the settings. */

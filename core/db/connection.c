@@ -46,12 +46,15 @@ static PGconn *dial(const char *conninfo, const char *name)
     return PQconnectdbParams(keys, values, 1);
 }
 
-/* By a statement and not by the start-up packet's options, which a pooler in between may refuse. */
+/*
+ * By a statement and not by the start-up packet's options, which a pooler in between may refuse. No statement here is long enough to be worth compiling, and
+ * before a table's first ANALYZE the planner thinks some are: that costs a second.
+ */
 static int set_session(struct db *db, int statement_timeout_ms, struct err *e)
 {
     static const struct query_text session = {
         "set_session", QUERY_SHAPE_ONE,
-        "SELECT set_config('search_path', 'berth, pg_temp', false), set_config('TimeZone', 'UTC', false),"
+        "SELECT set_config('search_path', 'berth, pg_temp', false), set_config('TimeZone', 'UTC', false), set_config('jit', 'off', false),"
         " set_config('DateStyle', 'ISO, YMD', false), set_config('standard_conforming_strings', 'on', false),"
         " set_config('statement_timeout', $1::text, false)"
     };

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "core/base/text.h"
 #include "core/deploy/log_mask.h"
@@ -157,4 +158,16 @@ int build_reason(const struct build_subject *subject, const json_object *build, 
         say_phase(subject, build, log, mem, e);
     }
     return e->code;
+}
+
+bool build_line_blames(const char *line)
+{
+    static const char *const blames[] = { "error:", "error ", "error[", "npm err!", "fatal:", "fatal error:", "e: ", "berth: " };
+    int step;
+    const char *said = without_step(line, &step);
+
+    for (size_t i = 0; i < sizeof blames / sizeof *blames; i++)
+        if (strncasecmp(said, blames[i], strlen(blames[i])) == 0)
+            return true;
+    return false;
 }

@@ -18,4 +18,7 @@ struct build_subject {
 int build_reason(const struct build_subject *subject, const json_object *build, const struct log_page *log,
                  struct err *e);
 
+/* Whether a line of a log, read by itself, is one that says why something stopped: "#8 1.02 npm ERR! ...", "fatal: ...". For marking lines on a page. */
+bool build_line_blames(const char *line);
+
 #endif

@@ -220,7 +220,7 @@ struct move halt_next_move(struct step_run *run, enum step_answer answer, const 
 {
     const struct release *release = &run->release;
     bool builds = release->step == STEP_BUILD;
-    bool may_retry = err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA;
+    bool may_retry = pipeline_may_retry(e);
     bool late = release->halt_age_ms >= (builds ? HALT_BUILD_PATIENCE_MS : HALT_GIVE_UP_MS);
     uint32_t random = 0;
 

@@ -29,6 +29,8 @@ static const char *const outcome_names[INTAKE_OUTCOME_COUNT] = {
     [INTAKE_IGNORED] = "ignored",
     [INTAKE_DUPLICATE] = "duplicate",
     [INTAKE_PAUSED] = "paused",
+    [INTAKE_LIMITED] = "limited",
+    [INTAKE_OVER_QUOTA] = "over_quota",
     [INTAKE_OTHER_REPOSITORY] = "other_repository",
     [INTAKE_UNKNOWN] = "unknown",
 };
@@ -133,7 +135,7 @@ static int read_outcome(const char *name, enum intake_outcome *out, struct err *
             return 0;
         }
     }
-    return err_set(e, ERR_INTERNAL, "berth.intake gave the outcome \"%s\", which this version does not know", name);
+    return err_set(e, ERR_INTERNAL, "berth.take_delivery gave the outcome \"%s\", which this version does not know", name);
 }
 
 static int ask(struct intake *intake, const struct delivery *delivery, bool again, struct db_rows **rows, struct err *e)
@@ -165,6 +167,21 @@ static bool is_conflict(const struct err *e)
     return e->code == ERR_CONFLICT;
 }
 
+static void read_answer(const struct db_rows *rows, struct arena *mem, struct intake_answer *out)
+{
+    out->reason = db_get_copy(rows, 0, "reason", mem);
+    out->hint = db_get_copy(rows, 0, "hint", mem);
+    out->release = (int)db_get_int(rows, 0, "release");
+    out->wait_ms = db_get(rows, 0, "wait_ms") ? db_get_int(rows, 0, "wait_ms") : -1;
+    out->bucket.burst = db_get_int(rows, 0, "burst");
+    out->bucket.per_hour = db_get_int(rows, 0, "per_hour");
+    out->bucket.tokens = db_get_int(rows, 0, "tokens");
+    out->quota.name = db_get_copy(rows, 0, "quota", mem);
+    out->quota.used = db_get_int(rows, 0, "quota_used");
+    out->quota.needed = db_get_int(rows, 0, "quota_needed");
+    out->quota.limit = db_get_int(rows, 0, "quota_limit");
+}
+
 int intake_take(struct intake *intake, const struct delivery *delivery, struct arena *mem, struct intake_answer *out,
                 struct err *e)
 {
@@ -179,9 +196,9 @@ int intake_take(struct intake *intake, const struct delivery *delivery, struct a
 
     if (read_outcome(db_get(rows, 0, "outcome"), &answer.outcome, e))
         return (int)e->code;
-    answer.reason = db_get_copy(rows, 0, "reason", mem);
-    answer.release = (int)db_get_int(rows, 0, "release");
-    if (answer.outcome == INTAKE_ACCEPTED)
+    read_answer(rows, mem, &answer);
+    /* A limited one too: a worker is to know when the branch is looked at again. */
+    if (answer.outcome == INTAKE_ACCEPTED || answer.outcome == INTAKE_LIMITED || answer.outcome == INTAKE_OVER_QUOTA)
         mark_pending(intake);
     *out = answer;
     return 0;

@@ -56,6 +56,16 @@ static int finish(struct operation *op, struct err *e)
     return db_commit(op->db, e);
 }
 
+/* A release was refused by a quota: told says which, and what is used. */
+static int refuse_quota(struct operation *op, const struct db_rows *rows, struct err *e)
+{
+    const char *hint = db_get(rows, 0, "hint");
+
+    err_set(e, ERR_QUOTA, "%s can't have a further release now. %s", op->app, db_get(rows, 0, "told"));
+    err_detail(e, db_get(rows, 0, "quota"));
+    return hint ? err_hint(e, "%s", hint) : (int)e->code;
+}
+
 /* rollback_to: 0 for none. */
 static int queue(struct operation *op, const char *kind, const struct github_commit *commit, int rollback_to,
                  const char *told, int *made, struct err *e)
@@ -66,6 +76,8 @@ static int queue(struct operation *op, const char *kind, const struct github_com
                  db_text(commit->title), db_text(op->actor), rollback_to ? db_int(rollback_to) : db_null(),
                  db_text(told)))
         return e->code;
+    if (!db_get(rows, 0, "number"))
+        return refuse_quota(op, rows, e);
     *made = (int)db_get_int(rows, 0, "number");
     return 0;
 }

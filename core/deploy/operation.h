@@ -2,7 +2,7 @@
  * operation - what an operator has berth do with an app's releases: the one place for the command, the page and later an API.
  *
  * Each is one transaction as the admin login with its audit row, and wakes the workers. Errors: ERR_NOT_FOUND no such app or release; ERR_INVALID a release that can't
- * be gone back to; ERR_CONFLICT it is so already, or the app is being deleted; each with what to do.
+ * be gone back to; ERR_CONFLICT it is so already, or the app is being deleted; ERR_QUOTA a quota refuses the release; each with what to do.
  * A new release takes the place of every one that was accepted before it and has not come to its rollout; one in its rollout finishes first.
  */
 #ifndef BERTH_DEPLOY_OPERATION_H

@@ -22,6 +22,11 @@ int64_t pipeline_wait_ms(const struct pipeline_step *step, int waits)
     return wait < most ? wait : most;
 }
 
+bool pipeline_may_retry(const struct err *e)
+{
+    return err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA || aws_credentials_expired(e);
+}
+
 int64_t pipeline_backoff_ms(int attempt, uint32_t random)
 {
     int64_t bound = PIPELINE_BACKOFF_MS;

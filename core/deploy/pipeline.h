@@ -26,6 +26,9 @@ enum { PIPELINE_FIRST_WAIT_MS = 500, PIPELINE_BACKOFF_MS = 1000, PIPELINE_BACKOF
 /* After the step has waited `waits` times: short at first, for what is quick, half as long again each time, up to poll_s. */
 int64_t pipeline_wait_ms(const struct pipeline_step *step, int waits);
 
+/* Whether the same may succeed later by itself: also once a limit was raised, or a worker with fresh credentials goes on. */
+bool pipeline_may_retry(const struct err *e);
+
 /* Before the next try: full jitter below a bound that doubles with each try. random: any number, evenly spread. */
 int64_t pipeline_backoff_ms(int attempt, uint32_t random);
 

@@ -66,7 +66,7 @@ static int queue_again(struct fix *fix, const char *app, const struct deployment
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
-    if (db_query(fix->db, app, QUERY_RELEASE_QUEUE, &rows, e, db_text(app), db_text("redeploy"),
+    if (db_query(fix->db, app, QUERY_RELEASE_REPAIR, &rows, e, db_text(app), db_text("redeploy"),
                  db_text(live->commit_sha), db_text("Made anew by reconcile"), db_text(fix->actor),
                  image_gone ? db_null() : db_int(live->release),
                  db_text("Queued by reconcile, to make anew what is missing or was changed on AWS.")))
@@ -140,8 +140,10 @@ static int remove_extra(struct fix *fix, struct finding *f, struct err *e)
     };
     bool is_free = false;
 
-    if (lock_app(fix, f->app, &is_free, e) || !is_free)
+    if (lock_app(fix, f->app, &is_free, e))
         return e->code;
+    if (!is_free)
+        return 0;
     if (f->kind == FINDING_EXTRA_POLICY ? remove_policy(fix, f, e) : estate_remove(fix->place, &thing, f->app, e))
         return e->code;
     *e = (struct err){ 0 };

@@ -104,13 +104,14 @@ int release_get(struct db *db, const char *app, int number, struct arena *mem, s
     return read_release(rows, 0, mem, out, e);
 }
 
-int release_list(struct db *db, const char *app, int limit, struct arena *mem, struct release **out, size_t *count,
-                 struct err *e)
+int release_list_before(struct db *db, const char *app, int before, int limit, struct arena *mem, struct release **out,
+                        size_t *count, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
     struct release *list;
 
-    if (db_query(db, app, QUERY_RELEASE_LIST, &rows, e, db_text(app), db_int(limit)))
+    if (db_query(db, app, QUERY_RELEASE_LIST, &rows, e, db_text(app), db_int(limit),
+                 before ? db_int(before) : db_null()))
         return e->code;
     list = arena_array(mem, db_count(rows) + 1, sizeof *list);
     for (size_t i = 0; i < db_count(rows); i++)
@@ -119,6 +120,12 @@ int release_list(struct db *db, const char *app, int limit, struct arena *mem, s
     *out = list;
     *count = db_count(rows);
     return 0;
+}
+
+int release_list(struct db *db, const char *app, int limit, struct arena *mem, struct release **out, size_t *count,
+                 struct err *e)
+{
+    return release_list_before(db, app, 0, limit, mem, out, count, e);
 }
 
 int release_events(struct db *db, const char *app, int number, struct arena *mem, struct release_event **out,

@@ -59,6 +59,8 @@ struct deployment {
 int release_get(struct db *db, const char *app, int number, struct arena *mem, struct release *out, struct err *e);
 int release_list(struct db *db, const char *app, int limit, struct arena *mem, struct release **out, size_t *count,
                  struct err *e); /* newest first */
+int release_list_before(struct db *db, const char *app, int before, int limit, struct arena *mem, struct release **out,
+                        size_t *count, struct err *e); /* those older than that one; 0: all */
 int release_events(struct db *db, const char *app, int number, struct arena *mem, struct release_event **out,
                    size_t *count, struct err *e);
 int deployment_find(struct db *db, const char *app, struct arena *mem, struct deployment *out, struct err *e);

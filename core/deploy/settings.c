@@ -312,6 +312,7 @@ int settings_load(const char *path, struct arena *mem, struct loaded_settings *o
     if (config_load(settings_table, settings_count, loaded.path, &loaded.settings, loaded.values, mem, e) ||
         check(&loaded.settings, e))
         return e->code;
+    loaded.settings.config_path = loaded.path;
     *out = loaded;
     return 0;
 }

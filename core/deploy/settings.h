@@ -46,6 +46,8 @@ struct settings {
     int64_t role_settle_s; /* how old a tenant's roles are at least before its first tasks start */
     /* [log] */
     int log_level, log_format;
+    /* None of the table: the file that was read; NULL: none */
+    const char *config_path;
 };
 
 extern const struct config_option settings_table[];

@@ -52,7 +52,7 @@ int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
         return err_set(e, ERR_INTERNAL, "release v%d of %s came to its last step without an image or a task definition",
                        run->release.number, run->app.name);
     prune(run);
-    if (rollout_look(run, answer, e) || *answer != STEP_DONE)
+    if (rollout_look(run, answer, e))
         return e->code;
-    return live_commit(run, e);
+    return *answer == STEP_DONE ? live_commit(run, e) : 0; /* e may still hold what a call got over by itself */
 }

@@ -8,13 +8,13 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/deploy/listener_room.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/specs.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
 enum {
-    RULES_PER_LISTENER = 90, /* of the load balancer's 100 (adjustable): "Quotas for your Application Load Balancers" */
     SLOT_TRIES_MAX = 400,
     GENERATIONS_MAX = 999
 };
@@ -150,11 +150,11 @@ static int slot_take(struct step_run *run, struct slot *slot, struct err *e)
     struct db_rows AUTO_ROWS *rows = NULL;
 
     if (db_query(run->db, run->app.name, QUERY_LISTENER_SLOT_TAKE, &rows, e, db_text(run->app.name),
-                 db_text(joined_listeners(run)), db_int(RULES_PER_LISTENER)))
+                 db_text(joined_listeners(run)), db_int(LISTENER_ROOM)))
         return e->code;
     if (db_count(rows) == 0) {
         err_set(e, ERR_QUOTA, "%s needs a listener rule, and each of the %zu listeners has %d of %d in use",
-                run->app.name, run->settings->listeners.count, RULES_PER_LISTENER, RULES_PER_LISTENER);
+                run->app.name, run->settings->listeners.count, LISTENER_ROOM, LISTENER_ROOM);
         return err_hint(e, "Add a listener of another load balancer to [platform] listeners, or remove an app that is "
                            "no longer needed.");
     }

@@ -261,11 +261,6 @@ static bool make_move(struct teardown_run *run, const struct teardown_step *step
     return to->kind == TO_NEXT;
 }
 
-static bool can_be_tried_again(const struct err *e)
-{
-    return err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA;
-}
-
 static struct teardown_move next_move(const struct teardown_run *run, const struct teardown_step *step,
                                       enum step_answer answer, struct err *e)
 {
@@ -281,7 +276,7 @@ static struct teardown_move next_move(const struct teardown_run *run, const stru
                 step->give_up_s / 60);
         err_hint(e, "`berth destroy %s --dry-run` shows what is left; run the command again to go on.", run->app);
     }
-    if (e->code && (late || !can_be_tried_again(e))) {
+    if (e->code && (late || !pipeline_may_retry(e))) {
         permission_hint(e);
         return (struct teardown_move){ .kind = TO_FAIL, .error = e->message, .hint = e->hint };
     }

@@ -95,11 +95,6 @@ static int run_step(struct turn *turn, enum step_answer *answer, struct err *e)
     return e->code;
 }
 
-static bool can_be_tried_again(const struct err *e)
-{
-    return err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA;
-}
-
 static const char *for_so_long(struct arena *mem, int64_t ms)
 {
     int64_t s = ms / 1000;
@@ -173,7 +168,7 @@ static struct move clear_then(struct turn *turn, struct move fail, struct err *u
 
     if (!step->abandon || turn->run.cleared || !abandon(turn, unclear))
         return fail;
-    if (can_be_tried_again(unclear) && step_age_ms(turn) < most_ms)
+    if (pipeline_may_retry(unclear) && step_age_ms(turn) < most_ms)
         return try_again(turn, unclear);
     fail.message =
         arena_printf(turn->run.mem, "%s. What it had started may still run: %s", fail.message, unclear->message);
@@ -185,7 +180,7 @@ static struct move next_move(struct turn *turn, enum step_answer answer, struct 
     const struct pipeline_step *step = step_of(turn);
     bool late = step_age_ms(turn) >= (int64_t)step->give_up_s * 1000;
 
-    if (e->code && !can_be_tried_again(e)) {
+    if (e->code && !pipeline_may_retry(e)) {
         permission_hint(e);
         return clear_then(turn, (struct move){ .kind = MOVE_FAIL, .message = e->message, .hint = e->hint }, unclear);
     }

@@ -17,6 +17,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fatal.h"
+#include "core/deploy/look.h"
 #include "core/deploy/poller.h"
 #include "core/deploy/teardown.h"
 #include "core/deploy/turn.h"
@@ -109,7 +110,8 @@ static int turn_or_wait(struct worker *worker, const char *name, bool *finished,
     bool taken = false, none = false;
 
     /* Teardowns are rare and their turns short; after the releases they would wait for ever while there is always one due. */
-    if (teardown_take(&worker->place, name, &taken, e) || (!taken && turn_take(&worker->place, name, &taken, e)))
+    if (teardown_take(&worker->place, name, &taken, e) || (!taken && look_take(&worker->place, name, &taken, e)) ||
+        (!taken && turn_take(&worker->place, name, &taken, e)))
         return e->code;
     if (taken) {
         wake_all(worker); /* it may have ended, and let the app's next release begin */

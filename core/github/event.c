@@ -134,3 +134,50 @@ int github_event_read(const char *name, const json_object *body, struct arena *m
     *out = event;
     return 0;
 }
+
+/* ---- Which files a push touches ---- */
+
+struct touch {
+    bool (*is_wanted)(void *context, const char *path);
+    void *context;
+    size_t bytes; /* of paths so far */
+};
+
+/* True: one of them is wanted, or not all are told. */
+static bool commit_may_touch(struct touch *touch, const json_object *commit, struct arena *mem)
+{
+    static const char *const lists[] = { "added", "modified", "removed" };
+    size_t files = 0;
+
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+        const json_object *list = json_is_object(commit) ? json_get(commit, lists[i]) : NULL;
+        if (!json_is_array(list))
+            return true;
+        files += json_length(list);
+        for (size_t j = 0; j < json_length(list); j++) {
+            const char *path = json_find_text(json_item(list, j), "", mem);
+            touch->bytes += path ? strlen(path) : 0;
+            if (!path || touch->bytes > GITHUB_PATH_BYTES_MAX || touch->is_wanted(touch->context, path))
+                return true;
+        }
+    }
+    return files >= GITHUB_COMMIT_FILES_MAX;
+}
+
+bool github_push_may_touch(const json_object *body, bool (*is_wanted)(void *context, const char *path), void *context)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct touch touch = { .is_wanted = is_wanted, .context = context };
+    const json_object *commits = json_at(body, "/commits");
+    size_t count = json_length(commits);
+
+    if (json_find_bool(body, "/created", true) || json_find_bool(body, "/forced", true) || count == 0 ||
+        count >= GITHUB_COMMITS_MAX)
+        return true;
+    for (size_t i = 0; i < count; i++) {
+        if (commit_may_touch(&touch, json_item(commits, i), mem))
+            return true;
+        arena_reset(mem);
+    }
+    return false;
+}

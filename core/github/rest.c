@@ -343,3 +343,26 @@ int github_set_status(const struct github *gh, const char *repository, const cha
     ask.body = json_to_text(body, mem);
     return ask_github(gh, &ask, mem, &reply, e);
 }
+
+int github_rate_limit(const struct github *gh, struct github_rate *out, struct err *e)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    AUTO_JSON json_object *found = NULL;
+    struct http_reply reply = { 0 };
+    struct github_rate rate = { 0 };
+    const struct ask ask = {
+        .method = "GET",
+        .url = arena_printf(mem, "%s/rate_limit", gh->api_url),
+        .what = "GitHub's rate limit",
+        .timeout_ms = GITHUB_STATUS_TIMEOUT_MS,
+    };
+
+    if (ask_github(gh, &ask, mem, &reply, e))
+        return e->code;
+    if (json_parse(reply.body, reply.body_len, &found, e) ||
+        json_read_int(found, "/resources/core/limit", &rate.limit, e) ||
+        json_read_int(found, "/resources/core/remaining", &rate.left, e))
+        return err_context(e, "%s: the answer can't be read", ask.what);
+    *out = rate;
+    return 0;
+}

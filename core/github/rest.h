@@ -42,6 +42,12 @@ int github_branch_head(const struct github *gh, const char *repository, const ch
 int github_commit_find(const struct github *gh, const char *repository, const char *sha, struct arena *mem,
                        struct github_commit *out, struct err *e);
 
+/* What is left of the rate limit; asking takes nothing of it. ERR_DENIED: the token is not valid. */
+struct github_rate {
+    int64_t limit, left; /* requests an hour */
+};
+int github_rate_limit(const struct github *gh, struct github_rate *out, struct err *e);
+
 enum github_status { GITHUB_PENDING, GITHUB_SUCCESS, GITHUB_FAILURE, GITHUB_ERROR, GITHUB_STATUS_COUNT };
 
 /* Sets the commit's status under the context "berth/{app}"; description is cut to 140 characters (GitHub's limit). */

@@ -5,6 +5,7 @@
 
 #include "core/base/json.h"
 #include "core/base/text.h"
+#include "core/tenant/path_filter.h"
 
 enum {
     OWNER_MAX = 39, /* a GitHub login */
@@ -173,6 +174,22 @@ int app_check_size(int cpu_units, int memory_mib, struct err *e)
                     near->memory_step, memory);
 }
 
+size_t app_sizes(struct arena *mem, const struct app_size **out)
+{
+    size_t count = 1;
+    struct app_size *all;
+
+    for (int i = 0; i < SIZES; i++)
+        count += (size_t)((sizes[i].memory_to - sizes[i].memory_from) / sizes[i].memory_step + 1);
+    all = arena_array(mem, count, sizeof *all);
+    *out = all;
+    *all++ = (struct app_size){ SMALLEST_CPU, SMALLEST_MEMORY };
+    for (int i = 0; i < SIZES; i++)
+        for (int memory = sizes[i].memory_from; memory <= sizes[i].memory_to; memory += sizes[i].memory_step)
+            *all++ = (struct app_size){ sizes[i].cpu_units, memory };
+    return count;
+}
+
 static int check_health_path(const char *path, struct err *e)
 {
     size_t len = strlen(path);
@@ -189,7 +206,8 @@ static int check_health_path(const char *path, struct err *e)
 int app_check(const struct app *app, struct err *e)
 {
     if (app_check_name(app->name, e) || app_check_repository(app->repository, e) || app_check_branch(app->branch, e) ||
-        check_health_path(app->health_check_path, e) || app_check_size(app->cpu_units, app->memory_mib, e))
+        check_health_path(app->health_check_path, e) || app_check_size(app->cpu_units, app->memory_mib, e) ||
+        (app->path_filter && path_filter_check(app->path_filter, e)))
         return e->code;
     if (app->port < 1 || app->port > PORT_MAX)
         return err_set(e, ERR_INVALID, "%d is not a port: it is 1 to %d", app->port, PORT_MAX);
@@ -200,11 +218,14 @@ int app_check(const struct app *app, struct err *e)
 
 static int insert(struct db *db, const struct app *app, struct err *e)
 {
+    AUTO_ARENA struct arena *mem = arena_new();
+    const char *paths = path_filter_tidy(app->path_filter ? app->path_filter : "", mem);
     AUTO_ROWS struct db_rows *made = NULL;
 
     if (db_query(db, app->name, QUERY_APP_ADD, &made, e, db_text(app->name), db_text(app->repository),
                  db_text(app->branch), db_text(webhook_policy_name(app->policy)), db_text(app->health_check_path),
-                 db_int(app->port), db_int(app->cpu_units), db_int(app->memory_mib), db_int(app->tasks)))
+                 db_int(app->port), db_int(app->cpu_units), db_int(app->memory_mib), db_int(app->tasks),
+                 db_text(paths)))
         return e->code;
     if (db_count(made) == 0)
         return err_set(e, ERR_CONFLICT, "there is an app named %s already", app->name);
@@ -215,9 +236,10 @@ static int audit(struct db *db, const struct app *app, const char *actor, struct
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_JSON json_object *after =
-        json_build("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i}", "repository", app->repository, "branch", app->branch,
-                   "webhook_policy", webhook_policy_name(app->policy), "health_check_path", app->health_check_path,
-                   "port", app->port, "cpu_units", app->cpu_units, "memory_mib", app->memory_mib, "tasks", app->tasks);
+        json_build("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:i, s:s}", "repository", app->repository, "branch",
+                   app->branch, "webhook_policy", webhook_policy_name(app->policy), "health_check_path",
+                   app->health_check_path, "port", app->port, "cpu_units", app->cpu_units, "memory_mib",
+                   app->memory_mib, "tasks", app->tasks, "path_filter", app->path_filter);
 
     return db_query(db, app->name, QUERY_AUDIT_ADD, NULL, e, db_text(actor), db_text("app.create"), db_text(app->name),
                     db_null(), db_text(json_to_text(after, mem)));
@@ -248,6 +270,7 @@ static int read_app(const struct db_rows *rows, size_t row, struct arena *mem, s
         .cpu_units = (int)db_get_int(rows, row, "cpu_units"),
         .memory_mib = (int)db_get_int(rows, row, "memory_mib"),
         .tasks = (int)db_get_int(rows, row, "tasks"),
+        .path_filter = db_get_copy(rows, row, "path_filter", mem),
         .state = db_get_copy(rows, row, "state", mem),
     };
 

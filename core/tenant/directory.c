@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -45,6 +46,7 @@ static size_t fill(struct directory_entry *entries, const struct db_rows *rows)
         memcpy(entries[count].name, name, strlen(name) + 1);
         entries[count].policy =
             strcmp(db_get(rows, i, "webhook_policy"), "github") == 0 ? WEBHOOK_GITHUB : WEBHOOK_SIGNED;
+        snprintf(entries[count].path_filter, sizeof entries[count].path_filter, "%s", db_get(rows, i, "path_filter"));
         count++;
     }
     /* The database's collation may order otherwise than strcmp does. */

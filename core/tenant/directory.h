@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "core/tenant/app.h"
+#include "core/tenant/path_filter.h"
 
 enum { DIRECTORY_REFRESH_MS = 5000 };
 
@@ -18,6 +19,7 @@ struct directory;
 struct directory_entry {
     char name[APP_NAME_MAX + 1];
     enum webhook_policy policy;
+    char path_filter[PATH_FILTER_MAX + 1]; /* "": every push counts */
 };
 
 /* Starts the refreshing thread. Before the first success directory_ready is false. */

@@ -1,2 +1,2 @@
--- many: app_name, webhook_policy, state
-SELECT app_name, webhook_policy, state FROM berth.app_directory()
+-- many: app_name, webhook_policy, state, path_filter
+SELECT app_name, webhook_policy, state, path_filter FROM berth.app_directory()

@@ -1,4 +1,4 @@
 -- maybe: the app
-SELECT app_name, repository, repository_id, branch, webhook_policy, health_check_path, port, cpu_units, memory_mib, tasks, state
+SELECT app_name, repository, repository_id, branch, webhook_policy, health_check_path, port, cpu_units, memory_mib, tasks, path_filter, state
   FROM berth.apps
  WHERE app_name = $1

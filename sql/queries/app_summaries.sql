@@ -1,43 +1,81 @@
--- many: $1 by name, or in the order of who needs an operator; $2 only this condition (null: all); $3 rank, $4 changed and $5 name of the last row shown (null: from the first); $6 how many; $7 those that were destroyed, too
-WITH page AS (
-SELECT a.app_name, a.repository, a.branch, a.state, c.condition, o.rank, t.changed,
-       d.release AS live_release, d.commit_sha AS live_commit, d.host, d.live_since,
-       r.number AS newest_release, r.state AS newest_state, r.step AS newest_step, r.error AS newest_error,
-       coalesce(r.finished_at, r.created_at) AS newest_at,
-       m.number AS moving_release, m.step AS moving_step, m.created_at AS moving_since
+-- many: the apps of a page, each with the counts of all conditions; where the page has no app, the counts in a row without one. $1 by name, or in the order of who needs an operator; $2 only this condition (null: all); $3 rank, $4 changed and $5 name of the last row shown (null: from the first); $6 how many; $7 those that were destroyed, too; $8 only what has this in its name, its repository or its host, or as its live commit's beginning (null: all)
+WITH known AS (
+SELECT a.app_name, a.state <> 'active' AS is_paused, k.app_name IS NOT NULL AS is_refused, m.app_name IS NOT NULL AS is_moving, d.app_name IS NOT NULL AS is_live,
+       n.state AS newest_state, coalesce(q.cpu_units, s.cpu_units) AS cpu_limit, coalesce(q.memory_mib, s.memory_mib) AS memory_limit,
+       -- As berth.quota_use counts: while a rollout is under way, the old tasks and the new ones.
+       coalesce(CASE WHEN d.app_name IS NOT NULL THEN coalesce(d.tasks, a.tasks)::bigint * coalesce(d.cpu_units, a.cpu_units) END, 0) AS live_cpu_units,
+       coalesce(CASE WHEN d.app_name IS NOT NULL THEN coalesce(d.tasks, a.tasks)::bigint * coalesce(d.memory_mib, a.memory_mib) END, 0) AS live_memory_mib,
+       CASE WHEN m.step IN ('rollout', 'live') THEN coalesce(m.tasks, a.tasks)::bigint * coalesce(m.cpu_units, a.cpu_units) ELSE 0 END AS rolling_cpu_units,
+       CASE WHEN m.step IN ('rollout', 'live') THEN coalesce(m.tasks, a.tasks)::bigint * coalesce(m.memory_mib, a.memory_mib) ELSE 0 END AS rolling_memory_mib,
+       CASE WHEN $1::bool THEN '1970-01-01Z'
+            ELSE greatest('1970-01-01Z', least('9999-12-31Z', coalesce(k.owed_at, n.finished_at, n.created_at, d.live_since, a.created_at)))
+       END::timestamptz AS changed
   FROM berth.apps a
+ CROSS JOIN berth.default_limits s
   LEFT JOIN berth.deployments d ON d.app_name = a.app_name
-  LEFT JOIN LATERAL (SELECT * FROM berth.releases n WHERE n.app_name = a.app_name ORDER BY n.number DESC LIMIT 1) r ON true
+  LEFT JOIN berth.quotas q ON q.app_name = a.app_name
+  LEFT JOIN berth.looks k ON k.app_name = a.app_name AND k.reason = 'over_quota'
   LEFT JOIN berth.releases m ON m.app_name = a.app_name AND m.state = 'running'
- CROSS JOIN LATERAL (SELECT CASE WHEN a.state <> 'active' THEN 'paused'
-                                 WHEN m.number IS NOT NULL THEN 'moving'
-                                 WHEN r.state IN ('failed', 'queued') THEN r.state
-                                 WHEN d.release IS NOT NULL THEN 'live'
-                                 ELSE 'none' END AS condition) c
- CROSS JOIN LATERAL (SELECT CASE WHEN $1::bool THEN 0
-                                 ELSE coalesce(array_position(ARRAY['failed', 'moving', 'queued', 'paused'], c.condition), 5)
-                            END AS rank) o
- CROSS JOIN LATERAL (SELECT CASE WHEN $1::bool THEN 0
-                                 ELSE extract(epoch FROM greatest('1970-01-01Z'::timestamptz, least('9999-12-31Z'::timestamptz,
-                                          coalesce(r.finished_at, r.created_at, a.created_at)))) * 1000000
-                            END::bigint AS changed) t
+  -- The newest is looked up only where it isn't the live one; the limit keeps that a condition on the look-up, not on what it found.
+  LEFT JOIN LATERAL (SELECT r.state, r.created_at, r.finished_at FROM berth.releases r
+                      WHERE a.last_release IS DISTINCT FROM d.release AND r.app_name = a.app_name AND r.number = a.last_release
+                      LIMIT 1) n ON true
  WHERE ($7::bool OR a.state <> 'deleted')
-   AND ($2::text IS NULL OR c.condition = $2)
-   AND ($5::text IS NULL OR (o.rank, -t.changed, a.app_name) > ($3::int, -$4::bigint, $5))
- ORDER BY o.rank, t.changed DESC, a.app_name
+   AND ($8::text IS NULL OR position(lower($8) IN lower(a.app_name || ' ' || a.repository || ' ' || coalesce(d.host, ''))) > 0
+        OR starts_with(d.commit_sha, lower($8)))
+OFFSET 0 -- computed once, where the planner would write each expression into all that use it
+), standing AS MATERIALIZED (
+SELECT k.app_name, k.changed, k.live_cpu_units + k.rolling_cpu_units AS cpu_units, k.live_memory_mib + k.rolling_memory_mib AS memory_mib,
+       k.rolling_cpu_units, k.rolling_memory_mib, k.cpu_limit, k.memory_limit,
+       CASE WHEN k.is_paused THEN 5
+            WHEN k.is_refused THEN 2
+            WHEN k.is_moving THEN 3
+            WHEN k.newest_state = 'failed' THEN 1
+            WHEN k.newest_state = 'queued' THEN 4
+            WHEN k.live_cpu_units + k.rolling_cpu_units > k.cpu_limit OR k.live_memory_mib + k.rolling_memory_mib > k.memory_limit THEN 2
+            WHEN k.is_live THEN 6
+            ELSE 7 END AS place
+  FROM known k
+), counts AS (
+SELECT count(*) AS all,
+       count(*) FILTER (WHERE place = 1) AS failed, count(*) FILTER (WHERE place = 2) AS over_quota, count(*) FILTER (WHERE place = 3) AS moving,
+       count(*) FILTER (WHERE place = 4) AS queued, count(*) FILTER (WHERE place = 5) AS paused, count(*) FILTER (WHERE place = 6) AS live,
+       count(*) FILTER (WHERE place = 7) AS none
+  FROM standing
+), page AS (
+SELECT g.*, o.rank
+  FROM standing g
+ CROSS JOIN LATERAL (SELECT CASE WHEN $1::bool THEN 0 ELSE least(g.place, 6) END AS rank) o
+ WHERE ($2::text IS NULL OR g.place = array_position(ARRAY['failed', 'over_quota', 'moving', 'queued', 'paused', 'live', 'none'], $2))
+   AND ($5::text IS NULL OR o.rank > $3::int OR (o.rank = $3::int AND
+            (g.changed < '1970-01-01Z'::timestamptz + $4::bigint * interval '1 microsecond'
+             OR (g.changed = '1970-01-01Z'::timestamptz + $4::bigint * interval '1 microsecond' AND g.app_name > $5))))
+ ORDER BY o.rank, g.changed DESC, g.app_name
  LIMIT $6::int
 )
-SELECT p.app_name, p.repository, p.branch, p.state, p.condition, p.rank, p.changed,
-       p.live_release, p.live_commit, p.host, l.commit_title AS live_title, l.pushed_by AS live_by,
-       to_char(p.live_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS live_since,
-       p.newest_release, p.newest_state, p.newest_step, p.newest_error,
-       to_char(p.newest_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS newest_at,
-       p.moving_release, p.moving_step,
-       to_char(p.moving_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS moving_since,
-       h.last
-  FROM page p
-  LEFT JOIN berth.releases l ON l.app_name = p.app_name AND l.number = p.live_release
+SELECT n.*, p.app_name, a.repository, a.branch, a.state, p.rank, (extract(epoch FROM p.changed) * 1000000)::bigint AS changed,
+       (ARRAY['failed', 'over_quota', 'moving', 'queued', 'paused', 'live', 'none'])[p.place] AS condition,
+       d.release AS live_release, d.commit_sha AS live_commit, d.host, l.commit_title AS live_title, l.pushed_by AS live_by,
+       to_char(d.live_since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS live_since,
+       r.number AS newest_release, r.state AS newest_state, r.step AS newest_step, r.error AS newest_error,
+       to_char(coalesce(r.finished_at, r.created_at) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS newest_at,
+       m.number AS moving_release, m.step AS moving_step,
+       to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS moving_since,
+       to_char(k.owed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS refused_at,
+       b.actor AS paused_by, to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paused_at,
+       CASE WHEN d.release IS NOT NULL THEN coalesce(d.tasks, a.tasks) END AS live_tasks,
+       p.cpu_units, p.rolling_cpu_units, p.cpu_limit, p.memory_mib, p.rolling_memory_mib, p.memory_limit, h.last
+  FROM counts n
+  LEFT JOIN page p ON true
+  LEFT JOIN berth.apps a ON a.app_name = p.app_name
+  LEFT JOIN berth.deployments d ON d.app_name = p.app_name
+  LEFT JOIN berth.looks k ON k.app_name = p.app_name AND k.reason = 'over_quota'
+  LEFT JOIN berth.releases l ON l.app_name = p.app_name AND l.number = d.release
+  LEFT JOIN berth.releases r ON r.app_name = p.app_name AND r.number = a.last_release
+  LEFT JOIN berth.releases m ON m.app_name = p.app_name AND m.state = 'running'
+  LEFT JOIN LATERAL (SELECT i.actor, i.at FROM berth.audit_log i
+                      WHERE a.state = 'paused' AND i.app_name = p.app_name AND i.action = 'app.pause' ORDER BY i.id DESC LIMIT 1) b ON true
   LEFT JOIN LATERAL (SELECT json_agg(json_build_object('number', t.number, 'state', t.state, 'kind', t.kind) ORDER BY t.number) AS last
-                       FROM (SELECT n.number, n.state, n.kind FROM berth.releases n
-                              WHERE n.app_name = p.app_name ORDER BY n.number DESC LIMIT 10) t) h ON true
+                       FROM (SELECT e.number, e.state, e.kind FROM berth.releases e
+                              WHERE e.app_name = p.app_name ORDER BY e.number DESC LIMIT 10) t) h ON true
  ORDER BY p.rank, p.changed DESC, p.app_name

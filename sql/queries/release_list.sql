@@ -1,4 +1,4 @@
--- many: an app's releases, newest first
+-- many: an app's releases, newest first; $3 those before this one only (null: from the newest)
 SELECT app_name, number, kind, state, step, attempt, waits, claims, pruned_at IS NOT NULL AS pruned, lease_token,
        coalesce(extract(epoch FROM clock_timestamp() - step_started_at) * 1000, 0)::bigint AS step_age_ms,
        commit_sha, commit_title, pushed_by, source_version, build_attempt, build_id, image_digest, task_definition_arn,
@@ -7,6 +7,6 @@ SELECT app_name, number, kind, state, step, attempt, waits, claims, pruned_at IS
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at,
        to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS finished_at
   FROM berth.releases
- WHERE app_name = $1
+ WHERE app_name = $1 AND ($3::int IS NULL OR number < $3)
  ORDER BY number DESC
  LIMIT $2::int

@@ -25,6 +25,7 @@ import codebuild
 import ecs
 import elbv2
 import identity
+import simulator
 from control import Control
 from faults import Book, Faults
 from overlay import Overlay
@@ -39,7 +40,7 @@ MAX_BODY = 6 << 30
 def compose(world):
     """The WSGI application: control endpoint, gate, overlay, moto."""
     install_seed(world)
-    for service in (identity, codebuild, elbv2, ecs):
+    for service in (identity, simulator, codebuild, elbv2, ecs):
         service.install(world)
     moto = DomainDispatcherApplication(create_backend_app)
     # Making a service's application draws ids, so after a reset it is made again, as after a start.

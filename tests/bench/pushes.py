@@ -9,14 +9,15 @@ BODY = 8000
 BARE_INSERT = "INSERT INTO bench.pushes (body) VALUES (convert_to(:body, 'UTF8'));"
 # The very function that a responder calls, without a responder; each client has an app of its own.
 INTAKE = """\\set app :client_id % {apps} + 1
-SELECT outcome FROM berth.intake('bench-' || :app, gen_random_uuid()::text, 'push', NULL, sha256(gen_random_uuid()::text::bytea),
- convert_to(:body, 'UTF8'), 'acme/bench', 1001, 'main', md5(gen_random_uuid()::text) || '00000000', 'A change', 'acme', false);"""
+SELECT outcome FROM berth.take_delivery('bench-' || :app, gen_random_uuid()::text, 'push', NULL, sha256(gen_random_uuid()::text::bytea),
+ convert_to(:body, 'UTF8'), 'acme/bench', 1001, 'main', md5(gen_random_uuid()::text) || '00000000', 'A change', 'acme', 'new', NULL);"""
 
 
 def prepare(stack):
     stack.stop_worker()  # it would take the releases on, beside what is measured
     stack.sql("CREATE SCHEMA bench; CREATE TABLE bench.pushes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, body bytea NOT NULL)")
     stack.sql("DO $$ BEGIN ALTER TABLE bench.pushes ALTER COLUMN body SET COMPRESSION lz4; EXCEPTION WHEN OTHERS THEN NULL; END $$")
+    stack.sql("UPDATE berth.default_limits SET releases_per_hour = 100000, pushes_burst = 100000, pushes_per_hour = 1000000")  # judged, and not refused
     body = make_body(stack.folder, BODY)
     apps = [(f"bench-{number}", stack.make_app(f"bench-{number}", "acme/bench")) for number in range(1, APPS + 1)]
     return Load(stack, body, apps), body.read_text(encoding="utf-8")
@@ -67,9 +68,9 @@ def measure_pushes(stack, load, body, seconds):
     one = load.send(32, ours, seconds=seconds, one_app=True)
     expect(one, 202)
     rows.append(["32, one app", f"{one['per_second']:.0f}", f"{one['p50_ms']:.2f}", f"{one['p99_ms']:.2f}", *[""] * 6])
-    table(["connections", "pushes/s", "p50 ms", "p99 ms", "bare INSERT/s", "of it", "berth.intake/s", "of it", "bare responder/s", "of it"], rows)
+    table(["connections", "pushes/s", "p50 ms", "p99 ms", "bare INSERT/s", "of it", "berth.take_delivery/s", "of it", "bare responder/s", "of it"], rows)
     note("bare INSERT/s: pgbench, the same body into one table, as many clients on the same Postgres: the database's limit")
-    note("berth.intake/s: pgbench calling the function that a responder calls: dedupe, release, event, delivery; the database's limit of that")
+    note("berth.take_delivery/s: pgbench calling the function that a responder calls: dedupe, rate limit, quotas, release, event, delivery; the database's limit of that")
     note("bare responder/s: libfcgi behind the same lighttpd, reads and hashes the same body, stores nothing: the transport's limit, and the client's")
     note("one app: its pushes wait for each other's commit, as a release's number follows the one before")
     cpu_rows(cpu)

@@ -16,6 +16,8 @@
 #include "tests/db/harness.h"
 #include "tests/db/seeds.h"
 
+enum { DEFAULT_TASKS = 77 }; /* not what a migration leaves */
+
 static struct harness_database *original;
 static char dump_file[] = "/tmp/berth-dump.XXXXXX";
 
@@ -60,6 +62,8 @@ static void assert_same_rows_and_row_security(struct harness_database *copy)
         assert_int_equal(rows_of(to, seeds[i].table), 2);
     }
     assert_int_equal(rows_of(to, "schema_migrations"), rows_of(from, "schema_migrations"));
+    assert_int_equal(harness_number(to, NULL, "SELECT tasks AS n FROM berth.default_limits"), DEFAULT_TASKS);
+    assert_int_equal(harness_number(to, NULL, "SELECT cpu_units AS n FROM berth.quotas WHERE app_name = 'shop'"), 4096);
     if (migrate_verify(owner, migrations_embedded, migrations_embedded_count, &e))
         fail_msg("%s", e.message);
     assert_int_equal(harness_number(worker, "shop", "SELECT count(*) AS n FROM berth.apps"), 1);
@@ -138,6 +142,16 @@ static void seed(const char *app)
     db_pool_free(superuser);
 }
 
+static void change_a_default(void)
+{
+    struct db_pool *superuser = harness_pool(original, HARNESS_SUPERUSER, 1);
+    char sql[80];
+
+    snprintf(sql, sizeof sql, "UPDATE berth.default_limits SET tasks = %d", DEFAULT_TASKS);
+    harness_do(superuser, sql);
+    db_pool_free(superuser);
+}
+
 static int setup(void **state)
 {
     int fd = mkstemp(dump_file);
@@ -147,6 +161,7 @@ static int setup(void **state)
         return -1;
     close(fd);
     original = harness_database_new();
+    change_a_default();
     seed("shop");
     seed("weblog");
     return 0;

@@ -39,6 +39,8 @@ static void make_release(struct fixture *f, const char *app, int number, const c
                "SELECT '%s', %d, 'push', '%s', 'build', repeat('a', 40), t, CASE WHEN %s THEN t END "
                "FROM (SELECT timestamptz '2026-06-15Z' - interval '%d s' AS t) at",
                app, number, state, ended ? "true" : "false", age_s);
+    buf_printf(&sql, "; UPDATE berth.apps SET last_release = %d WHERE app_name = '%s' AND last_release < %d", number,
+               app, number);
     harness_do(f->super, buf_text(&sql));
 }
 
@@ -256,7 +258,10 @@ static void the_counts_are_what_the_lists_hold(void **state)
     make_one_of_each(f);
 
     struct db *db = harness_take(f->admin);
-    assert_int_equal(app_count(db, &counts, &e), 0);
+    struct summary_page none = { .limit = 0 };
+    struct app_summary *rows = NULL;
+    size_t shown = 0;
+    assert_int_equal(app_overview(db, &none, f->mem, &rows, &shown, &counts, &e), 0);
     db_give(db);
 
     for (int i = 0; i < APP_CONDITION_COUNT; i++) {
@@ -270,6 +275,127 @@ static void the_counts_are_what_the_lists_hold(void **state)
     }
     assert_int_equal(counts.all, sum);
     assert_int_equal(counts.of[APP_FAILED], 2);
+    assert_int_equal(shown, 0);
+}
+
+/* ---- Quotas ---- */
+
+static void make_size(struct fixture *f, const char *app, int release, int cpu_units, int tasks)
+{
+    AUTO_BUF struct buf sql = { 0 };
+
+    buf_printf(&sql,
+               "UPDATE berth.releases SET cpu_units = %d, memory_mib = %d, tasks = %d WHERE app_name = '%s' AND "
+               "number = %d; UPDATE berth.deployments SET release = release WHERE app_name = '%s'",
+               cpu_units, cpu_units * 2, tasks, app, release, app);
+    harness_do(f->super, buf_text(&sql));
+}
+
+static void a_rollout_counts_beside_what_is_live_as_admission_counts_it(void **state)
+{
+    struct fixture *f = *state;
+    make_app(f, "shop", "active");
+    make_release(f, "shop", 1, "live", 50);
+    make_live(f, "shop", 1);
+    make_release(f, "shop", 2, "running", 5);
+    make_size(f, "shop", 1, 512, 2);
+    make_size(f, "shop", 2, 1024, 3);
+
+    struct app_use building = one(f, "shop")->cpu_units;
+    harness_do(f->super, "UPDATE berth.releases SET step = 'rollout' WHERE number = 2");
+    struct app_use rolling = one(f, "shop")->cpu_units;
+    struct app_use memory = one(f, "shop")->memory_mib;
+
+    assert_int_equal(building.used, 1024);
+    assert_int_equal(building.rolling, 0);
+    assert_int_equal(rolling.used, 1024 + 3072);
+    assert_int_equal(rolling.rolling, 3072);
+    assert_int_equal(memory.used, 2048 + 6144);
+    assert_int_equal(
+        rolling.used,
+        harness_number(f->super, NULL, "SELECT used AS n FROM berth.quota_use('shop') WHERE quota = 'cpu_units'"));
+    assert_int_equal(
+        memory.used,
+        harness_number(f->super, NULL, "SELECT used AS n FROM berth.quota_use('shop') WHERE quota = 'memory_mib'"));
+}
+
+static void a_push_that_a_quota_refused_makes_the_app_over_quota_whatever_else_it_does(void **state)
+{
+    struct fixture *f = *state;
+    make_one_of_each(f);
+    harness_do(f->super,
+               "INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES "
+               "('b-live-new', 'over_quota', '2026-06-15Z', 'infinity'), ('e-moving', 'over_quota', '2026-06-16Z', "
+               "'infinity'), ('a-live-old', 'limited', now(), now()), ('c-paused', 'over_quota', now(), 'infinity')");
+    enum app_condition over = APP_OVER_QUOTA;
+    struct summary_page page = { .only = &over, .limit = 100 };
+    struct app_summary *all = NULL;
+    size_t count = 0;
+
+    assert_string_equal(names(f, &page, &all, &count), "e-moving b-live-new");
+    assert_string_equal(all[0].refused_at, "2026-06-16T00:00:00Z");
+    assert_int_equal(one(f, "a-live-old")->condition, APP_LIVE);
+    assert_int_equal(one(f, "c-paused")->condition, APP_PAUSED);
+}
+
+static void an_app_that_uses_more_than_its_quota_is_over_it_and_one_at_its_limit_is_not(void **state)
+{
+    struct fixture *f = *state;
+    make_one_of_each(f);
+    make_size(f, "a-live-old", 1, 1024, 2);
+    make_size(f, "b-live-new", 1, 1024, 2);
+    harness_do(f->super,
+               "INSERT INTO berth.quotas (app_name, cpu_units) VALUES ('a-live-old', 2047), ('b-live-new', 2048)");
+
+    assert_int_equal(one(f, "a-live-old")->condition, APP_OVER_QUOTA);
+    assert_int_equal(one(f, "b-live-new")->condition, APP_LIVE);
+    assert_int_equal(one(f, "b-live-new")->cpu_units.limit, 2048);
+}
+
+/* ---- Searching ---- */
+
+static void a_search_finds_names_repositories_hosts_and_the_live_commits_beginning(void **state)
+{
+    static const char *const asked[][2] = {
+        { "LIVE-n", "b-live-new" },
+        { "b-live-new.EXAMPLE", "b-live-new" },
+        { "moving", "e-moving" },
+        { "bbbb", "" },
+        { "cccc", "a-live-old" },
+        { "%", "" },
+        { "_", "" },
+        { "nothing", "" },
+    };
+    struct fixture *f = *state;
+    make_one_of_each(f);
+    harness_do(f->super, "UPDATE berth.deployments SET commit_sha = repeat('c', 40) WHERE app_name = 'a-live-old'");
+
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+        struct summary_page page = { .limit = 100, .search = asked[i][0] };
+        struct app_summary *all = NULL;
+        size_t count = 0;
+        assert_string_equal(names(f, &page, &all, &count), asked[i][1]);
+    }
+}
+
+static void the_counts_are_of_what_the_search_finds(void **state)
+{
+    struct fixture *f = *state;
+    struct summary_page page = { .limit = 1, .search = "live" };
+    struct app_counts counts = { 0 };
+    struct app_summary *all = NULL;
+    size_t count = 0;
+    struct err e = { 0 };
+    make_one_of_each(f);
+
+    struct db *db = harness_take(f->admin);
+    assert_int_equal(app_overview(db, &page, f->mem, &all, &count, &counts, &e), 0);
+    db_give(db);
+
+    assert_int_equal(counts.all, 2);
+    assert_int_equal(counts.of[APP_LIVE], 2);
+    assert_int_equal(counts.of[APP_FAILED], 0);
+    assert_int_equal(count, 1);
 }
 
 static void times_out_of_any_range_break_no_list(void **state)
@@ -325,6 +451,11 @@ int main(int argc, char **argv)
         EACH(a_row_that_moves_to_the_front_meanwhile_takes_no_other_row_along),
         EACH(one_condition_is_listed_alone),
         EACH(the_counts_are_what_the_lists_hold),
+        EACH(a_rollout_counts_beside_what_is_live_as_admission_counts_it),
+        EACH(a_push_that_a_quota_refused_makes_the_app_over_quota_whatever_else_it_does),
+        EACH(an_app_that_uses_more_than_its_quota_is_over_it_and_one_at_its_limit_is_not),
+        EACH(a_search_finds_names_repositories_hosts_and_the_live_commits_beginning),
+        EACH(the_counts_are_of_what_the_search_finds),
         EACH(times_out_of_any_range_break_no_list),
     };
 

@@ -3,11 +3,17 @@
 import time
 
 import observer
+import tamper
 from support import parts
+from world import DEFAULT_TIMING
+from yard import LEASE_S, SPEED
 
-STAGES = ("first", "again", "rollback", "cancel_build", "cancel_rollout", "destroy")
+STAGES = ("first", "again", "rollback", "cancel_build", "cancel_rollout", "repair", "destroy")
+# With these all test points are passed. overtaken needs workers of its own, so a sweep must call its beginning first.
+ALL_STAGES = (*STAGES[:-1], "slow", "overtaken", STAGES[-1])
 LIMIT_S = 90
 REST_S = 15
+SLOW_MS = 1000  # more than a quarter of the yard's lease, less than a try may take
 
 
 class Wrong(AssertionError):
@@ -20,6 +26,11 @@ class Life:
     def __init__(self, yard, app):
         self.yard, self.app = yard, app
         yard.make_app(app)
+
+    def begin(self, stage):
+        """What a stage needs to have happened before there is a worker."""
+        if stage == "overtaken":
+            self.overtaken_begin()
 
     def run(self, stage):
         getattr(self, stage)()
@@ -73,7 +84,48 @@ class Life:
     def cancel_rollout(self):
         self._cancel_at(["rollout", "live"])
 
+    def repair(self):
+        """Somebody has changed all that an app has; reconcile finds it and makes it anew."""
+        tamper.change_all(self.yard.stand_in, self.yard.resources(self.app), self.app)
+        until = time.monotonic() + LIMIT_S
+        while self._is_different():
+            if time.monotonic() > until:
+                raise Wrong(f"{self.app} stays different\n{self.yard.story(self.app)}")
+
+    def _is_different(self):
+        """Puts right what is found; a release that does may have been queued though the command's own answer was lost."""
+        found = self.yard.berth("reconcile", self.app, "--fix", tries=5)
+        newest = self.yard.newest(self.app)
+        self._end_as(newest, ["live", "cancelled"])
+        return found["findings"] or found["apps_busy"]
+
+    def slow(self):
+        """AWS takes its time and fails, in each step, so that leases run short in the middle of a call."""
+        self.yard.outdate(self.app)
+        rules = [{"operation": operation, "match": self.app, "kind": "500", "ms": SLOW_MS} for operation in tamper.SLOWED]
+        self.yard.stand_in.control("faults", {"rules": rules})
+        self._end_as(self.yard.push(self.app), ["live"])
+
+    def overtaken_begin(self):
+        """An older release takes the service right before a newer one, whose worker is gone, is written down as live."""
+        worker = self.yard.start_worker(point="live.go_live.before:1:kill", threads=1)
+        older = self.yard.live(self.app)
+        number = self.yard.push(self.app)
+        parts.wait_until(lambda: worker.popen.poll() is not None, LIMIT_S, f"v{number} of {self.app} in its last step\n{self.yard.story(self.app)}")
+        self.yard.kill_worker(worker)
+        self.yard.stand_in.control("faults", {"rules": [{"operation": "UpdateService", "match": self.app, "kind": "500", "ms": SLOW_MS}]})
+        self.yard.stand_in.control("timing", {"task_drain": (LEASE_S + 2) * 1000 * SPEED})  # the newer one's tasks still drain when the next worker looks
+        self.yard.stand_in.control("service-update", {"service": f"berth-{self.app}", "action": "deploy",
+                                                      "task_definition": older["task_definition_arn"]})
+
+    def overtaken(self):
+        try:
+            self._end_as(self.yard.newest(self.app), ["live"])
+        finally:
+            self.yard.stand_in.control("timing", {"task_drain": DEFAULT_TIMING["task_drain"]})
+
     def destroy(self):
+        tamper.leave_behind(self.yard.stand_in, self.yard.bucket, self.app)
         answer = self.yard.berth("destroy", self.app, "--yes", "--wait", "--timeout", str(LIMIT_S))
         if answer["state"] != "destroyed":
             raise Wrong(f"destroy of {self.app}: {answer}")

@@ -5,6 +5,7 @@ import collections
 KINDS = ("services", "deployments", "tasks", "task_definitions", "target_groups", "rules", "projects", "builds", "repositories", "roles", "log_groups",
          "objects", "uploads", "interfaces")
 STEPS = ["source", "identity", "build", "route", "rollout", "live"]
+REPAIRED = "Made anew by reconcile"
 FINAL = {"live": "done", "failed": "failed", "superseded": "superseded", "cancelled": "cancelled"}
 
 
@@ -16,7 +17,7 @@ def timeline_faults(release, events):
     """Where a release's timeline is no path of the state table (core/deploy/release_state.c)."""
     found = []
     name = f"v{release['number']} of {release['app_name']}"
-    first = "route" if release["kind"] == "rollback" else "source"
+    first = "route" if release["kind"] == "rollback" else "identity" if release["commit_title"] == REPAIRED else "source"
     done = [e["step"] for e in events if e["kind"] == "done"]
     # A lost answer of a COMMIT may have a line told twice; never out of order.
     once = [step for i, step in enumerate(done) if i == 0 or done[i - 1] != step]

@@ -122,6 +122,8 @@ class Storm:
             self.errors.append(str(answer))
 
     def begin(self):
+        # Limits are judged, and refuse nobody: each push here is to be taken at last.
+        self.yard.postgres.sql("UPDATE berth.default_limits SET releases_per_hour = 100000, build_minutes = 10000000, pushes_burst = 100000, pushes_per_hour = 1000000")
         for number in range(APPS):
             app = self.yard.make_app(f"c{number:02d}c")
             self.locks[app] = threading.Lock()

@@ -21,6 +21,7 @@ SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_00
 LONG = bool(os.environ.get("BERTH_LONG"))
 LIVES = 12
 AT_ONCE = 16
+ONLY = os.environ.get("BERTH_FAULT")  # one of FAULTS: only that
 CLIENT_TRIES = 3
 
 FAULTS = {
@@ -33,6 +34,7 @@ FAULTS = {
     "drop before": {"kind": "drop-before"},
     "drop after": {"kind": "drop-after"},
     "truncate": {"kind": "truncate"},
+    "expired token": {"kind": "expired-token"},  # goes on once there are fresh credentials
     "slow": {"kind": "latency", "when": "after", "ms": 3000},  # longer than a try may take under a lease of LEASE_S
 }
 NAMELESS = ("DescribeRules",)  # its parameters don't name an app: it strikes whichever comes first
@@ -68,7 +70,7 @@ def operations_of(yard):
 def cases_of(operations):
     for stage, asked in operations.items():
         for service, operation, of in asked:
-            for fault in FAULTS:
+            for fault in [ONLY] if ONLY else FAULTS:
                 for occurrence in ("first", "last") if of > 1 else ("first",):
                     for times in (1,) if fault == "slow" else (1, CLIENT_TRIES):
                         yield Case(stage, service, operation, fault, occurrence, of, times)

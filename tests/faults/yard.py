@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from postgres import Session  # noqa: E402
 BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", TOP / "build" / "points")).resolve()
 REPOSITORY, REPOSITORY_ID = "acme/yard", 4711
 LEASE_S = 3
+SPEED = 20  # of the stand-in
 ENDED = ("live", "failed", "superseded", "cancelled")
 QUIET_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_AUTHOR_NAME": "Mara", "GIT_AUTHOR_EMAIL": "mara@example.test",
              "GIT_COMMITTER_NAME": "Mara", "GIT_COMMITTER_EMAIL": "mara@example.test"}
@@ -108,7 +110,7 @@ class Worker(parts.Process):
 
 
 class Yard:
-    def __init__(self, seed=1, speed=20, settings=None, responders=1):
+    def __init__(self, seed=1, speed=SPEED, settings=None, responders=1):
         self._ends = contextlib.ExitStack()
         with contextlib.ExitStack() as undo:  # what began is ended when something after it doesn't begin
             undo.callback(self._ends.close)
@@ -128,6 +130,7 @@ class Yard:
         self.postgres.migrate(BUILD)
         configuration = self.folder / "berth.conf"
         self._write_configuration(configuration)
+        self.bucket = re.search(r"^bucket = (.*)$", configuration.read_text(), re.MULTILINE)[1]
         self.env = {**os.environ, **self.postgres.env, **self.stand_in.environment(), "BERTH_CONFIG": str(configuration),
                     "BERTH_WORKER_LEASE_S": str(LEASE_S), "BERTH_WORKER_ROLE_SETTLE_S": "0", "BERTH_GITHUB_API_URL": self.github.url, **settings}
         self.db = Session(self.postgres.env["BERTH_DATABASE_SUPERUSER"])
@@ -209,6 +212,22 @@ class Yard:
     def release(self, app, number):
         found = self.db.rows(f"SELECT * FROM berth.releases WHERE app_name = '{app}' AND number = {number}")
         return found[0] if found else None
+
+    def newest(self, app):
+        """The number of its newest release."""
+        return self.db.rows(f"SELECT max(number) AS number FROM berth.releases WHERE app_name = '{app}'")[0]["number"]
+
+    def live(self, app):
+        found = self.db.rows(f"SELECT * FROM berth.deployments WHERE app_name = '{app}'")
+        return found[0] if found else None
+
+    def resources(self, app):
+        """{kind: ARN} on record."""
+        return {r["kind"]: r["arn"] for r in self.db.rows(f"SELECT kind, arn FROM berth.resources WHERE app_name = '{app}'")}
+
+    def outdate(self, app):
+        """As if the operator had changed the settings that the app's things are made from."""
+        self.db.rows(f"UPDATE berth.resources SET spec_hash = '' WHERE app_name = '{app}'")
 
     def has_ended(self, app, number):
         release = self.release(app, number)

@@ -67,8 +67,8 @@ def events_sql(app, number, state, step, begun, error):
 
 def app_sql(app, row):
     states, step, age, by, title, live = row
-    sql = [f"INSERT INTO berth.apps (app_name, repository, webhook_policy, state, last_release, health_check_path) VALUES ('{app}', "
-           f"'quayside/{app}', 'github', '{'paused' if app == 'webhooks-demo' else 'active'}', {len(states)}, '/healthz');"]
+    sql = [f"INSERT INTO berth.apps (app_name, repository, webhook_policy, state, last_release, health_check_path, created_at) VALUES ('{app}', "
+           f"'quayside/{app}', 'github', '{'paused' if app == 'webhooks-demo' else 'active'}', {len(states)}, '/healthz', now() - interval '200 days');"]
     for number, letter in enumerate(states, 1):
         newest = number == len(states)
         sql += release_sql(app, number, letter, step, age + (len(states) - number) * 40000, by, title, newest)
@@ -82,13 +82,45 @@ def app_sql(app, row):
     return sql
 
 
+# app, outcome, reason, release, title, who; newest first
+DELIVERIES = [
+    ("parcel-tracker", "accepted", "a push to main", 10, "Print a barcode under the label", "teo"),
+    ("invoice-api", "ignored", "a push to wip/pdf; the app is built from main", None, "Try another font", "jun"),
+    ("search-index", "duplicate", "v9 is of this commit", 9, "Index titles, then tags", "jun"),
+    ("status-page", "over_quota", "CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more", None, "Raise workers to 8", "jun"),
+    ("pricing", "limited", "pushes come faster than 60 an hour with 10 at once", None, "Widen the chart", "mara"),
+    ("webhooks-demo", "paused", "the app is paused", None, "Log the header too", "ines"),
+    ("docs", "accepted", "a push to main", 10, "Explain path filters", "mara"),
+]
+LISTENER = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/berth-1/50dc6c495c0c9188/f2f7dc8efc522ab2"
+AUDIT = [
+    ("mara", "app.create", "pricing", None, '{"branch": "main", "cpu_units": 256, "memory_mib": 512, "repository": "quayside/pricing"}'),
+    ("ines", "app.update", "pricing", '{"cpu_units": 256, "branch": "main"}', '{"cpu_units": 512, "branch": "main"}'),
+    ("teo", "app.rollback", "mail-relay", None, '{"release": 11, "rollback_to": 9}'),
+    ("ops", "app.secret", "docs", None, None),
+]
+
+
+def lists_sql():
+    """What the pages that list things show: deliveries, slots of a listener, the audit log."""
+    sql = [f"""INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, release, body_sha256, body, branch, commit_sha, commit_title,
+        pushed_by, received_at) VALUES ('{app}', '72d3162e-cc78-11e3-81ab-{number:012}', 'push', '{outcome}', {literal(reason)}, {release or 'NULL'},
+        sha256('{number}'), '{{"ref": "refs/heads/main", "commits": [{{"message": "{title}"}}]}}', 'main', '{number:02x}' || repeat('0', 38), {literal(title)},
+        {literal(by)}, now() - interval '{number * 37} minutes');""" for number, (app, outcome, reason, release, title, by) in enumerate(DELIVERIES, 1)]
+    sql += [f"INSERT INTO berth.audit_log (actor, action, app_name, before, after) VALUES ({', '.join(literal(text) for text in row)});" for row in AUDIT]
+    sql.append(f"INSERT INTO berth.listener_slots (listener_arn, priority, app_name) SELECT '{LISTENER}', row_number() OVER (ORDER BY app_name), app_name FROM berth.apps;")
+    sql.append(f"INSERT INTO berth.listener_slots (listener_arn, priority) SELECT '{LISTENER}', i FROM generate_series(19, 79) i;")
+    return sql
+
+
 def seed(postgres):
-    postgres.sql("BEGIN; " + " ".join(line for app, row in APPS.items() for line in app_sql(app, row)) + " COMMIT;")
+    postgres.sql("BEGIN; " + " ".join(line for app, row in APPS.items() for line in app_sql(app, row))
+                 + " ".join(lists_sql()) + " COMMIT;")
 
 
 def pages():
     """A page of each kind, in the states that look different."""
     return ["/", "/?only=failed", "/apps/parcel-tracker", "/apps/invoice-api", "/apps/pricing", "/apps/chat-bridge", "/apps/webhooks-demo",
-            "/apps/parcel-tracker/releases/10", "/apps/invoice-api/releases/10", "/apps/docs/releases/10", "/apps/pricing/releases/10", "/apps/nobody"]
+            "/apps/parcel-tracker/releases/10", "/apps/invoice-api/releases/10", "/apps/docs/releases/10", "/apps/pricing/releases/10", "/apps/nobody", "/load-balancers", "/doctor"]
 
 

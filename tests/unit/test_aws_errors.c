@@ -217,6 +217,29 @@ static void expired_credentials_say_what_to_renew(void **state)
     assert_non_null(strstr(f->e.hint, "AWS_SESSION_TOKEN"));
 }
 
+static void expired_credentials_are_known_in_the_words_of_each_service(void **state)
+{
+    struct aws_fixture *f = *state;
+    static const struct {
+        const struct aws_service *service;
+        int status;
+        const char *body;
+        bool expired;
+    } cases[] = {
+        { &ECS, 400, "{\"__type\":\"ExpiredTokenException\",\"message\":\"words\"}", true },
+        { &ELBV2, 403, QUERY_ERROR("ExpiredToken", "words"), true },
+        { &EC2, 400, "<Response><Errors><Error><Code>RequestExpired</Code></Error></Errors></Response>", true },
+        { &ECS, 400, "{\"__type\":\"AccessDeniedException\",\"message\":\"words\"}", false },
+        { &IAM, 403, QUERY_ERROR("InvalidClientTokenId", "words"), false },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        answer(f, cases[i].status, NULL, cases[i].body);
+        assert_int_equal(aws_fixture_call(f, cases[i].service, "Operation"), ERR_DENIED);
+        assert_int_equal(aws_credentials_expired(&f->e), cases[i].expired);
+    }
+}
+
 static void the_message_names_service_operation_words_status_and_request(void **state)
 {
     struct aws_fixture *f = *state;
@@ -268,6 +291,7 @@ int main(void)
         AWS_TEST(a_user_without_permission_is_denied_under_any_code),
         AWS_TEST(a_service_whose_role_is_too_young_is_not_our_permission),
         AWS_TEST(expired_credentials_say_what_to_renew),
+        AWS_TEST(expired_credentials_are_known_in_the_words_of_each_service),
         AWS_TEST(the_message_names_service_operation_words_status_and_request),
         AWS_TEST(a_refused_signature_never_shows_the_canonical_request),
         AWS_TEST(endless_words_are_cut_and_the_request_id_stays),

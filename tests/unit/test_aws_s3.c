@@ -200,6 +200,19 @@ static void a_forbidden_head_is_denied_and_not_absent(void **state)
     assert_non_null(strstr(f->e.hint, "s3:GetObject"));
 }
 
+static void a_wordless_refusal_of_a_head_may_be_expired_credentials(void **state)
+{
+    struct aws_fixture *f = *state;
+    struct s3_object object;
+    bool found = true;
+    expect(f, "HEAD", HOST "/k", 400, "x-amz-request-id: r-1", "");
+
+    assert_int_equal(s3_head(f->aws, "bucket", "k", f->mem, &found, &object, &f->e), ERR_DENIED);
+
+    assert_true(aws_credentials_expired(&f->e));
+    assert_non_null(strstr(f->e.hint, "AWS_SESSION_TOKEN"));
+}
+
 static void a_bucket_of_another_region_says_which(void **state)
 {
     struct aws_fixture *f = *state;
@@ -326,6 +339,7 @@ int main(void)
         AWS_TEST(anothers_object_is_not_taken_for_ours),
         AWS_TEST(odd_bucket_names_and_keys_are_refused_before_anything_is_sent),
         AWS_TEST(a_forbidden_head_is_denied_and_not_absent),
+        AWS_TEST(a_wordless_refusal_of_a_head_may_be_expired_credentials),
         AWS_TEST(a_bucket_of_another_region_says_which),
         AWS_TEST(an_absent_object_is_a_success_that_says_so),
         AWS_TEST(a_present_object_has_version_etag_and_size),

@@ -46,13 +46,14 @@ static bool is_digits(const char *text)
 }
 
 static const struct route routes[] = {
-    { "GET", "/apps/{app}", show, { { NULL, FIELD_IN_PATH, NULL } } },
-    { "POST", "/apps/{app}", change, { { NULL, FIELD_IN_PATH, NULL } } },
+    { "GET", "/apps/{app}", show, { { NULL, FIELD_IN_PATH, NULL } }, NULL },
+    { "POST", "/apps/{app}", change, { { NULL, FIELD_IN_PATH, NULL } }, NULL },
     { "GET",
       "/apps/{app}/releases/{release}",
       release,
-      { { "release", FIELD_IN_PATH, is_digits }, { "cursor", FIELD_IN_QUERY, is_digits } } },
-    { "GET", "/", change, { { NULL, FIELD_IN_PATH, NULL } } },
+      { { "release", FIELD_IN_PATH, is_digits }, { "cursor", FIELD_IN_QUERY, is_digits } },
+      NULL },
+    { "GET", "/", change, { { NULL, FIELD_IN_PATH, NULL } }, NULL },
 };
 
 static const struct application application = { .name = "test", .routes = routes, .route_count = 4, .refuse = refuse };

@@ -223,6 +223,33 @@ static void an_attribute_is_set_or_present_or_absent(void **state)
     assert_shows(PAGE("<a data-attr-aria-current=\"a\"/>"), "{\"a\":\"page\"}", SHOWN("<a aria-current=\"page\"></a>"));
 }
 
+static void a_form_shows_what_was_typed(void **state)
+{
+    (void)state;
+    assert_shows(PAGE("<input name=\"n\" value=\"s\" data-attr-value=\"v\" data-attr-maxlength=\"m\" "
+                      "data-attr-placeholder=\"p\" data-attr-autofocus=\"a\"/>"),
+                 "{\"v\":\"\\\"><script>\",\"m\":9,\"p\":\"&\",\"a\":true}",
+                 SHOWN("<input name=\"n\" value=\"&quot;&gt;&lt;script&gt;\" maxlength=\"9\" placeholder=\"&amp;\" "
+                       "autofocus>"));
+    assert_shows(PAGE("<select><option data-each=\"o\" data-attr-value=\"v\" data-attr-selected=\"s\" "
+                      "data-text=\"v\">x</option></select>"),
+                 "{\"o\":[{\"v\":\"a\",\"s\":false},{\"v\":\"</select><b>\",\"s\":true}]}",
+                 SHOWN("<select><option value=\"a\">a</option><option value=\"&lt;/select&gt;&lt;b&gt;\" "
+                       "selected>&lt;/select&gt;&lt;b&gt;</option></select>"));
+    /* The parser drops the line end that begins the content: ours, so that one that was typed stays. */
+    assert_shows(PAGE("<textarea data-text=\"a\">x</textarea>"), "{\"a\":\"\\n</textarea><b>\"}",
+                 SHOWN("<textarea>\n\n&lt;/textarea&gt;&lt;b&gt;</textarea>"));
+    assert_shows(PAGE("<pre data-text=\"a\">x</pre>"), "{\"a\":\"\\nx\"}", SHOWN("<pre>\n\nx</pre>"));
+}
+
+static void an_element_of_text_takes_no_other_element(void **state)
+{
+    (void)state;
+    assert_refused(PAGE("<textarea><b/></textarea>"), "holds text alone");
+    assert_refused(PAGE("<title><b/></title>"), "holds text alone");
+    assert_refused(PAGE("<select><option><b/></option></select>"), "holds text alone");
+}
+
 static void an_unsafe_address_becomes_a_harmless_one(void **state)
 {
     (void)state;
@@ -365,6 +392,8 @@ int main(void)
         cmocka_unit_test(a_page_is_written_as_html),
         cmocka_unit_test(text_takes_the_place_of_the_sample),
         cmocka_unit_test(an_attribute_is_set_or_present_or_absent),
+        cmocka_unit_test(a_form_shows_what_was_typed),
+        cmocka_unit_test(an_element_of_text_takes_no_other_element),
         cmocka_unit_test(an_unsafe_address_becomes_a_harmless_one),
         cmocka_unit_test(a_condition_keeps_or_drops_its_element),
         cmocka_unit_test(an_element_is_repeated_in_the_scope_of_each_item),

@@ -1,0 +1,39 @@
+/*
+ * admin_app - the page of one app: what its parts share.
+ */
+#ifndef BERTH_FCGI_ADMIN_APP_H
+#define BERTH_FCGI_ADMIN_APP_H
+
+#include "core/deploy/teardown.h"
+#include "core/tenant/app.h"
+#include "fcgi/admin.h"
+
+enum { APP_RELEASES = 20 };
+
+/* What the page is made from. */
+struct app_page {
+    struct app app;
+    struct app_standing standing;
+    struct teardown teardown;
+    struct deployment live;
+    struct release told; /* on its way, else the newest one if that failed; number 0: nothing is to be told of one */
+    struct release *releases; /* newest first, those of this page; one more than is shown when there are more */
+    size_t count;
+    struct resource_row *resources;
+    size_t resource_count;
+    struct app_quota *quotas;
+    size_t quota_count;
+    bool can_change; /* it is neither going away nor gone */
+};
+
+/* Rows of the releases' table, each with what can be done with it. moving: the release that a cancellation would end; 0: none. */
+json_object *app_release_rows(struct admin *admin, const struct app_page *page, int moving, struct arena *mem);
+
+/* The form, with what was sent where it was refused; who was quicker, where that was the reason. */
+int app_settings_model(struct admin *admin, struct db *db, const struct app_page *page, const struct form *form,
+                       struct arena *mem, json_object **out, struct err *e);
+
+/* Where AWS shows the thing; "" for an ARN that isn't one. */
+const char *console_url(const struct resource_row *resource, struct arena *mem);
+
+#endif
