@@ -13,12 +13,9 @@
 enum { ADMIN_TAKE_TIMEOUT_MS = 3000, ADMIN_STATEMENT_TIMEOUT_MS = 10000 };
 
 static const char *const page_files[PAGE_COUNT] = {
-    [PAGE_OVERVIEW] = "overview.html",
-    [PAGE_APP] = "app.html",
-    [PAGE_RELEASE] = "release.html",
-    [PAGE_MESSAGE] = "message.html",
-    [PAGE_BALANCERS] = "balancers.html",
-    [PAGE_DOCTOR] = "doctor.html",
+    [PAGE_OVERVIEW] = "overview.html",   [PAGE_APP] = "app.html",
+    [PAGE_RELEASE] = "release.html",     [PAGE_MESSAGE] = "message.html",
+    [PAGE_BALANCERS] = "balancers.html", [PAGE_DOCTOR] = "doctor.html",
 };
 
 const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem)
@@ -118,7 +115,8 @@ static bool admin_is_idle(void *context)
 
 static int open_doctor(struct admin *admin, struct err *e)
 {
-    static struct http_curl *curl; /* never freed: a look of the doctor's that hangs may outlast its run, and the application */
+    static struct http_curl
+        *curl; /* never freed: a look of the doctor's that hangs may outlast its run, and the application */
     struct doctor_options options = { .config_path = admin->settings->config_path, .aws_optional = true };
 
     if (!curl && http_curl_new("berth/" BERTH_VERSION, &curl, e))
@@ -147,9 +145,8 @@ int admin_open(const struct settings *settings, struct application *out, struct 
     admin->settings = settings;
     admin->clock = &clock_system;
     pthread_mutex_init(&admin->lock, NULL);
-    if (load_views(admin, e) || http_curl_new("berth/" BERTH_VERSION, &admin->curl, e) ||
-        open_doctor(admin, e) || db_pool_new(&options, &admin->db, e) ||
-        admin_log_open(admin, e)) {
+    if (load_views(admin, e) || http_curl_new("berth/" BERTH_VERSION, &admin->curl, e) || open_doctor(admin, e) ||
+        db_pool_new(&options, &admin->db, e) || admin_log_open(admin, e)) {
         admin_close(admin);
         return e->code;
     }

@@ -29,15 +29,7 @@
 #include "fcgi/router.h"
 #include "fcgi/view.h"
 
-enum admin_page {
-    PAGE_OVERVIEW,
-    PAGE_APP,
-    PAGE_RELEASE,
-    PAGE_MESSAGE,
-    PAGE_BALANCERS,
-    PAGE_DOCTOR,
-    PAGE_COUNT
-};
+enum admin_page { PAGE_OVERVIEW, PAGE_APP, PAGE_RELEASE, PAGE_MESSAGE, PAGE_BALANCERS, PAGE_DOCTOR, PAGE_COUNT };
 
 struct admin {
     const struct settings *settings;
@@ -60,8 +52,7 @@ struct admin {
  */
 typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model,
                         struct err *e);
-admin_model overview_model, app_model, release_model, balancers_model,
-    doctor_model;
+admin_model overview_model, app_model, release_model, balancers_model, doctor_model;
 
 /*
  * For a page that is polled: a short text that is another one whenever the page would be ("running.build.17"; what depends on the time alone may be left out). It is
@@ -79,7 +70,6 @@ struct admin_page_route {
 /* What isn't a page (CSV, JSON, a part of a log): fills the response by itself, its content_type too. The framework has set the headers that keep it safe. */
 typedef int admin_reply(struct admin *admin, struct db *db, struct request *request, struct response *response,
                         struct err *e);
-
 
 struct admin_reply_route {
     admin_reply *reply;

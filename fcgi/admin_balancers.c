@@ -46,9 +46,8 @@ static const char *balancer_name(const char *arn, struct arena *mem)
 static bool is_same_balancer(const char *one, const char *other)
 {
     const char *end = strrchr(one, '/');
-    size_t len = end ? (size_t)(end - one) + 1 : strlen(one) + 1;
 
-    return strncmp(one, other, len) == 0;
+    return end ? strncmp(one, other, (size_t)(end - one) + 1) == 0 : strcmp(one, other) == 0;
 }
 
 /* ---- Reading ---- */

@@ -74,8 +74,9 @@ static json_object *line_rows(const struct log_view *view, struct arena *mem)
     for (size_t i = 0; i < view->count; i++) {
         const struct followed_line *line = &view->lines[i];
         bool bad = build_line_blames(line->text);
-        json_append(rows, json_build("{s:s, s:I, s:s, s:s, s:b}", "id", arena_printf(mem, "L%lld", (long long)line->number),
-                                     "n", line->number, "at", at_text(line->at_ms, mem), "text", line->text, "bad", bad));
+        json_append(rows,
+                    json_build("{s:s, s:I, s:s, s:s, s:b}", "id", arena_printf(mem, "L%lld", (long long)line->number),
+                               "n", line->number, "at", at_text(line->at_ms, mem), "text", line->text, "bad", bad));
     }
     return rows;
 }
@@ -99,10 +100,10 @@ json_object *log_tail_model(struct admin *admin, const struct release *r, struct
     if (!r->build_id)
         return json_build("b", 0);
     view_log(admin, r, 0, LOG_TAIL, LOG_TAIL_WAIT_MS, mem, &view);
-    return json_build("{s:o, s:s, s:s, s:s, s:I}", "lines", line_rows(&view, mem), "follow",
-                      view.complete ? "" : arena_printf(mem, "%s.json?from=%lld", log_url(r, mem), (long long)view.next),
-                      "note", note_of(&view, mem), "url", log_url(r, mem), "earlier",
-                      view.count > 0 ? view.lines[0].number - 1 : (int64_t)0);
+    return json_build(
+        "{s:o, s:s, s:s, s:s, s:I}", "lines", line_rows(&view, mem), "follow",
+        view.complete ? "" : arena_printf(mem, "%s.json?from=%lld", log_url(r, mem), (long long)view.next), "note",
+        note_of(&view, mem), "url", log_url(r, mem), "earlier", view.count > 0 ? view.lines[0].number - 1 : (int64_t)0);
 }
 
 /* The router has checked what is there. */
@@ -139,19 +140,19 @@ int log_model(struct admin *admin, struct db *db, struct request *request, json_
     int64_t first = view.count > 0 ? view.lines[0].number : view.next;
     int64_t before = first - LOG_PAGE > view.first ? first - LOG_PAGE : view.first;
     const char *url = log_url(&r, mem);
-    *model = json_build("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "title",
-                        arena_printf(mem, "Log of %s v%d - berth", r.app, r.number), "app", r.app, "app_url",
-                        arena_printf(mem, "/apps/%s", r.app), "number", arena_printf(mem, "v%d", r.number), "url",
-                        arena_printf(mem, "/apps/%s/releases/%d", r.app, r.number), "lines", line_rows(&view, mem),
-                        "follow",
-                        view.complete ? "" : arena_printf(mem, "%s.json?from=%lld", url, (long long)view.next), "note",
-                        note_of(&view, mem), "left_out",
-                        view.first > 1 ? arena_printf(mem, "Only the newest lines are kept here; `berth logs %s v%d` prints all.",
-                                                      r.app, r.number)
-                                       : "",
-                        "earlier", first > view.first ? arena_printf(mem, "%s?from=%lld", url, (long long)before) : "",
-                        "later", view.count == LOG_PAGE ? arena_printf(mem, "%s?from=%lld", url, (long long)view.next) : "",
-                        "command", arena_printf(mem, "berth logs %s v%d", r.app, r.number));
+    *model = json_build(
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s, s:s, s:s}", "title",
+        arena_printf(mem, "Log of %s v%d - berth", r.app, r.number), "app", r.app, "app_url",
+        arena_printf(mem, "/apps/%s", r.app), "number", arena_printf(mem, "v%d", r.number), "url",
+        arena_printf(mem, "/apps/%s/releases/%d", r.app, r.number), "lines", line_rows(&view, mem), "follow",
+        view.complete ? "" : arena_printf(mem, "%s.json?from=%lld", url, (long long)view.next), "note",
+        note_of(&view, mem), "left_out",
+        view.first > 1
+            ? arena_printf(mem, "Only the newest lines are kept here; `berth logs %s v%d` prints all.", r.app, r.number)
+            : "",
+        "earlier", first > view.first ? arena_printf(mem, "%s?from=%lld", url, (long long)before) : "", "later",
+        view.count == LOG_PAGE ? arena_printf(mem, "%s?from=%lld", url, (long long)view.next) : "", "command",
+        arena_printf(mem, "berth logs %s v%d", r.app, r.number));
     return 0;
 }
 

@@ -39,8 +39,9 @@ static bool valid_overview_cursor(const char *text)
 #define FIELDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NO_FIELDS ((const char *const[]){ NULL })
 
-/* clang-format off: a row reads as a row */
-#define APP     { "app", FIELD_IN_PATH, valid_app }
+/* A row reads as a row. */
+/* clang-format off */
+#define APP { "app", FIELD_IN_PATH, valid_app }
 #define RELEASE { "release", FIELD_IN_PATH, valid_release }
 #define ONLY_APP { "app", FIELD_IN_QUERY, list_is_app_or_empty }
 #define AFTER { "after", FIELD_IN_QUERY, link_is_cursor }
@@ -64,7 +65,8 @@ const struct route admin_routes[] = {
       admin_take,
       { APP },
       CHANGE(.form = "settings", .change = settings_change,
-             .fields = FIELDS("size", "tasks", "port", "health_check_path", "branch", "path_filter", "was.*", "commit", "do"),
+             .fields =
+                 FIELDS("size", "tasks", "port", "health_check_path", "branch", "path_filter", "was.*", "commit", "do"),
              .page = PAGE_APP, .model = app_model) },
     { "POST",
       "/apps/{app}/pause",

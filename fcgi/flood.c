@@ -93,8 +93,8 @@ static void answer_from_memory(const struct entry *entry, int64_t now_ms, struct
     *out = (struct intake_answer){ .outcome = INTAKE_LIMITED, .wait_ms = entry->token_ms - now_ms };
     out->bucket.burst = entry->burst;
     out->bucket.per_hour = entry->per_hour;
-    out->reason = arena_printf(mem, "pushes come faster than %lld an hour with %lld at once", (long long)entry->per_hour,
-                               (long long)entry->burst);
+    out->reason = arena_printf(mem, "pushes come faster than %lld an hour with %lld at once",
+                               (long long)entry->per_hour, (long long)entry->burst);
     out->hint = "Nothing is lost: the branch is looked at again when there is room.";
 }
 

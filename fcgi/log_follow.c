@@ -134,8 +134,8 @@ static struct followed_log *next_log(struct log_follow *follow, int64_t now, int
     return next;
 }
 
-static void take_page(struct log_follow *follow, struct followed_log *log, const struct log_page *page, int64_t asked_ms,
-                      const struct err *e)
+static void take_page(struct log_follow *follow, struct followed_log *log, const struct log_page *page,
+                      int64_t asked_ms, const struct err *e)
 {
     int64_t now = clock_monotonic_ms(follow->clock);
 
@@ -144,7 +144,8 @@ static void take_page(struct log_follow *follow, struct followed_log *log, const
     log->looked = true;
     log->due = now + (e->code ? TROUBLE_PAUSE_MS : behind ? 0 : FOLLOW_PAUSE_MS);
     if (e->code && !log->trouble)
-        log_err(LOG_WARN, "a build's log cannot be read", e, log_text("app", log->app), log_text("build", log->build_id));
+        log_err(LOG_WARN, "a build's log cannot be read", e, log_text("app", log->app),
+                log_text("build", log->build_id));
     replace(&log->trouble, e->code ? e->message : NULL);
     if (!e->code)
         keep_page(log, page, asked_ms);

@@ -70,7 +70,8 @@ static int read_edit(struct cli *cli, struct ask *ask, const char *word, struct 
 static int read_ask(struct cli *cli, int argc, char **argv, struct ask *ask, struct err *e)
 {
     const struct cli_option table[] = {
-        { .name = "default", .flag = &ask->of_default }, { .name = "dry-run", .flag = &ask->dry_run } /* last: only of set */
+        { .name = "default", .flag = &ask->of_default },
+        { .name = "dry-run", .flag = &ask->dry_run } /* last: only of set */
     };
     bool set = text_ends(argv[0], " set");
     size_t first;
@@ -82,7 +83,8 @@ static int read_ask(struct cli *cli, int argc, char **argv, struct ask *ask, str
     ask->app = ask->of_default ? NULL : ask->words[0];
     if ((!ask->of_default && (!ask->app || strchr(ask->app, '='))) || (ask->of_default && !set && ask->words[0])) {
         err_set(e, ERR_INVALID, "berth %s needs an app's name, or --default", argv[0]);
-        return err_hint(e, "`berth apps list` shows the apps there are; --default is of all that have no number of their own.");
+        return err_hint(
+            e, "`berth apps list` shows the apps there are; --default is of all that have no number of their own.");
     }
     if (set && !ask->words[first]) {
         err_set(e, ERR_INVALID, "berth %s needs what to change", argv[0]);
@@ -147,7 +149,8 @@ static void print_defaults(struct cli *cli, const struct ask *ask, const struct 
         const char **row = &cells[3 * rows++];
         row[0] = limit_info((enum limit)i)->name;
         row[1] = limit_number(cli->mem, limits->of[i].in_force);
-        row[2] = arena_printf(cli->mem, "%lld of %lld apps", (long long)limits->of[i].followers, (long long)limits->apps);
+        row[2] =
+            arena_printf(cli->mem, "%lld of %lld apps", (long long)limits->of[i].followers, (long long)limits->apps);
     }
     cli_print_table((const char *[]){ "NAME", "DEFAULT", "IN FORCE FOR" }, 3, cells, rows);
 }
@@ -226,7 +229,8 @@ static json_object *change_json(struct cli *cli, const struct limits *now, const
     json_object *one = json_build("{s:s, s:I, s:I}", "name", limit_info(limit)->name, "before", now->of[limit].in_force,
                                   "after", then->of[limit].in_force);
     if (*effect.lead)
-        json_put(one, "effect", json_text(arena_printf(cli->mem, "%s%s%s", effect.lead, *effect.rest ? " " : "", effect.rest)));
+        json_put(one, "effect",
+                 json_text(arena_printf(cli->mem, "%s%s%s", effect.lead, *effect.rest ? " " : "", effect.rest)));
     return one;
 }
 
@@ -241,8 +245,9 @@ static void print_change(struct cli *cli, const struct limits *now, const struct
     else
         fputs(" already", stdout);
     printf("%s%s%s%s%s.\n", *effect.use ? ", " : "", effect.use, *effect.lead ? ". " : "", effect.lead,
-           *effect.rest ? arena_printf(cli->mem, " %.*s", (int)(strlen(effect.rest) - text_ends(effect.rest, ".")), effect.rest)
-                        : "");
+           *effect.rest
+               ? arena_printf(cli->mem, " %.*s", (int)(strlen(effect.rest) - text_ends(effect.rest, ".")), effect.rest)
+               : "");
 }
 
 static void print_changes(struct cli *cli, const struct ask *ask, const struct limits *now)

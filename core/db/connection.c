@@ -54,7 +54,8 @@ static int set_session(struct db *db, int statement_timeout_ms, struct err *e)
 {
     static const struct query_text session = {
         "set_session", QUERY_SHAPE_ONE,
-        "SELECT set_config('search_path', 'berth, pg_temp', false), set_config('TimeZone', 'UTC', false), set_config('jit', 'off', false),"
+        "SELECT set_config('search_path', 'berth, pg_temp', false), set_config('TimeZone', 'UTC', false), "
+        "set_config('jit', 'off', false),"
         " set_config('DateStyle', 'ISO, YMD', false), set_config('standard_conforming_strings', 'on', false),"
         " set_config('statement_timeout', $1::text, false)"
     };

@@ -162,7 +162,8 @@ int build_reason(const struct build_subject *subject, const json_object *build, 
 
 bool build_line_blames(const char *line)
 {
-    static const char *const blames[] = { "error:", "error ", "error[", "npm err!", "fatal:", "fatal error:", "e: ", "berth: " };
+    static const char *const blames[] = { "error:", "error ",       "error[", "npm err!",
+                                          "fatal:", "fatal error:", "e: ",    "berth: " };
     int step;
     const char *said = without_step(line, &step);
 

@@ -135,7 +135,8 @@ static int read_outcome(const char *name, enum intake_outcome *out, struct err *
             return 0;
         }
     }
-    return err_set(e, ERR_INTERNAL, "berth.take_delivery gave the outcome \"%s\", which this version does not know", name);
+    return err_set(e, ERR_INTERNAL, "berth.take_delivery gave the outcome \"%s\", which this version does not know",
+                   name);
 }
 
 static int ask(struct intake *intake, const struct delivery *delivery, bool again, struct db_rows **rows, struct err *e)

@@ -11,12 +11,12 @@
 #include "core/github/event.h"
 
 enum intake_outcome {
-    INTAKE_ACCEPTED,         /* a release was made */
-    INTAKE_IGNORED,          /* nothing to deploy: reason says why */
-    INTAKE_DUPLICATE,        /* this delivery, this body or this commit was taken in before: release says as what */
-    INTAKE_PAUSED,           /* the app takes no pushes now: its branch is looked at when it is resumed */
-    INTAKE_LIMITED,          /* the app's bucket is empty: its branch is looked at when it has refilled, after wait_ms */
-    INTAKE_OVER_QUOTA,       /* a quota refuses it: its branch is looked at when there is room */
+    INTAKE_ACCEPTED,   /* a release was made */
+    INTAKE_IGNORED,    /* nothing to deploy: reason says why */
+    INTAKE_DUPLICATE,  /* this delivery, this body or this commit was taken in before: release says as what */
+    INTAKE_PAUSED,     /* the app takes no pushes now: its branch is looked at when it is resumed */
+    INTAKE_LIMITED,    /* the app's bucket is empty: its branch is looked at when it has refilled, after wait_ms */
+    INTAKE_OVER_QUOTA, /* a quota refuses it: its branch is looked at when there is room */
     INTAKE_OTHER_REPOSITORY, /* nothing stored: the app is built from another repository */
     INTAKE_UNKNOWN,          /* nothing stored: the app is gone */
     INTAKE_OUTCOME_COUNT

@@ -14,10 +14,7 @@
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
-enum {
-    SLOT_TRIES_MAX = 400,
-    GENERATIONS_MAX = 999
-};
+enum { SLOT_TRIES_MAX = 400, GENERATIONS_MAX = 999 };
 
 static const char deregistration_delay_s[] = SPEC_DEREGISTRATION_DELAY_S;
 

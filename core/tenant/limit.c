@@ -91,8 +91,8 @@ static bool read_size(const char *text, int64_t *mib)
     static const struct {
         const char *unit;
         int64_t mib;
-    } units[] = { { "mib", 1 },      { "mb", 1 },      { "m", 1 },       { "gib", 1024 },    { "gb", 1024 },
-                  { "g", 1024 },     { "tib", 1048576 }, { "tb", 1048576 }, { "t", 1048576 } };
+    } units[] = { { "mib", 1 },  { "mb", 1 },        { "m", 1 },        { "gib", 1024 }, { "gb", 1024 },
+                  { "g", 1024 }, { "tib", 1048576 }, { "tb", 1048576 }, { "t", 1048576 } };
     size_t digits = strspn(text, "0123456789");
     const char *unit = text + digits + strspn(text + digits, " ");
 

@@ -37,18 +37,18 @@ bool limit_find(const char *name, enum limit *out);
 enum { LIMIT_DEFAULT = -1, LIMIT_UNSEEN = -2 };
 
 struct limit_state {
-    int64_t used;     /* now; of pushes_burst the tokens that are gone */
-    int64_t base;     /* what of it stays when the next release comes to its rollout */
-    int64_t in_force; /* the app's own, or else the default */
-    int64_t own;      /* LIMIT_DEFAULT: none */
-    int64_t standard; /* the default */
+    int64_t used;      /* now; of pushes_burst the tokens that are gone */
+    int64_t base;      /* what of it stays when the next release comes to its rollout */
+    int64_t in_force;  /* the app's own, or else the default */
+    int64_t own;       /* LIMIT_DEFAULT: none */
+    int64_t standard;  /* the default */
     int64_t followers; /* of the defaults: of how many apps it is in force */
 };
 
 enum limit_level { LIMIT_FREE, LIMIT_NEAR /* from 80% */, LIMIT_FULL, LIMIT_LEVEL_COUNT };
 enum limit_level limit_level(const struct limit_state *state);
-const char *limit_level_word(enum limit_level level);  /* "", "near", "full" */
-int limit_percent(const struct limit_state *state);    /* rounded down; of a limit of 0: 100 */
+const char *limit_level_word(enum limit_level level);   /* "", "near", "full" */
+int limit_percent(const struct limit_state *state);     /* rounded down; of a limit of 0: 100 */
 const char *limit_number(struct arena *mem, int64_t n); /* "4,096" */
 
 /* All limits of one app, as of one moment. */
@@ -59,14 +59,16 @@ struct limits {
     int64_t next_ms; /* until there is one more than now; 0: it is full */
     int64_t full_ms; /* until it is full */
 
-    int cpu_units, memory_mib, tasks; /* what the app's next release takes: a task's size, and how many; 0 of the defaults */
-    int64_t now_ms;                   /* the database's clock, ms since 1970 UTC */
-    int64_t promised_cpu_units;       /* the CPU units that all apps' quotas come to */
-    int64_t apps;                     /* so many of them */
+    int cpu_units, memory_mib,
+        tasks;                  /* what the app's next release takes: a task's size, and how many; 0 of the defaults */
+    int64_t now_ms;             /* the database's clock, ms since 1970 UTC */
+    int64_t promised_cpu_units; /* the CPU units that all apps' quotas come to */
+    int64_t apps;               /* so many of them */
 
     const char *changed_by; /* the newest change of these limits in the audit log; NULL: none */
     int64_t changed_at_ms;
-    const char *owed; /* why the branch's head is to be looked at again: "limited", "over_quota", "paused"; NULL: it isn't */
+    const char
+        *owed; /* why the branch's head is to be looked at again: "limited", "over_quota", "paused"; NULL: it isn't */
     int64_t owed_at_ms; /* when; 0: when an operator makes room */
 };
 
@@ -82,7 +84,8 @@ int limit_parse(enum limit limit, const char *text, int64_t *out, struct err *e)
 struct limit_edit {
     enum limit limit;
     int64_t value; /* LIMIT_DEFAULT: back to the default; not for the defaults themselves */
-    int64_t was;   /* the app's own value (of the defaults: the value) that its author saw; LIMIT_DEFAULT: none; LIMIT_UNSEEN: not compared */
+    int64_t
+        was; /* the app's own value (of the defaults: the value) that its author saw; LIMIT_DEFAULT: none; LIMIT_UNSEEN: not compared */
 };
 
 struct limit_conflict {
@@ -124,7 +127,8 @@ struct limit_sum {
     const char *title;
     const char *text; /* "": nothing to say (of the defaults) */
 };
-void limit_sums(const struct limits *now, const struct limits *then, struct arena *mem, struct limit_sum out[LIMIT_SUMS]);
+void limit_sums(const struct limits *now, const struct limits *then, struct arena *mem,
+                struct limit_sum out[LIMIT_SUMS]);
 
 /* ---- The bucket in an answer's headers (draft-ietf-httpapi-ratelimit-headers, and the older three of the same meaning) ---- */
 

@@ -122,10 +122,11 @@ static void tell_size(struct row *row)
                                  limit_number(row->mem, each * row->now->tasks), unit, limit_number(row->mem, base));
     } else if (row->changed || row->level != LIMIT_FREE) {
         row->lead = arena_printf(row->mem, "Room for a rollout of %s", plural(row->mem, fits, "task", "tasks"));
-        row->rest = arena_printf(row->mem, "of %s %s%s", limit_number(row->mem, each), unit,
-                                 !row->changed     ? "."
-                                 : fits == fitted ? ", as today."
-                                                  : arena_printf(row->mem, "; today %s.", limit_number(row->mem, fitted)));
+        row->rest =
+            arena_printf(row->mem, "of %s %s%s", limit_number(row->mem, each), unit,
+                         !row->changed    ? "."
+                         : fits == fitted ? ", as today."
+                                          : arena_printf(row->mem, "; today %s.", limit_number(row->mem, fitted)));
     }
 }
 
@@ -167,8 +168,8 @@ static void tell_minutes(struct row *row)
 
     if (used >= row->after) {
         row->lead = "Reached:";
-        row->rest = arena_printf(row->mem, "pushes are refused until %s; a rollback still works.",
-                                 day_text(row->mem, next));
+        row->rest =
+            arena_printf(row->mem, "pushes are refused until %s; a rollback still works.", day_text(row->mem, next));
     } else if (reached < (double)next) {
         row->lead = arena_printf(row->mem, "Reached on %s", day_text(row->mem, (int64_t)reached));
         row->rest = arena_printf(row->mem, "at this pace; builds are then refused until %s.", day_text(row->mem, next));
@@ -238,9 +239,9 @@ static void tell_rate(struct row *row)
 {
     row->lead = arena_printf(row->mem, "Refills every %s%s", length_text(row->mem, HOUR_MS / row->after),
                              row->changed ? "," : ".");
-    row->rest = row->changed ? arena_printf(row->mem, "today %s. %s", length_text(row->mem, HOUR_MS / row->before),
-                                            filling(row))
-                             : "";
+    row->rest = row->changed
+                    ? arena_printf(row->mem, "today %s. %s", length_text(row->mem, HOUR_MS / row->before), filling(row))
+                    : "";
 }
 
 static void tell_followers(struct row *row)
@@ -261,11 +262,11 @@ static bool is_of_defaults(const struct limits *limits)
 /* Without an edit a row speaks only when its limit is near; one that leaves no room for a rollout speaks always. */
 static void tell(struct row *row)
 {
-    static void (*const tellers[LIMIT_COUNT])(struct row *row) = {
-        [LIMIT_CPU_UNITS] = tell_size,         [LIMIT_MEMORY_MIB] = tell_size,
-        [LIMIT_TASKS] = tell_tasks,            [LIMIT_CONCURRENT_BUILDS] = tell_builds,
-        [LIMIT_BUILD_MINUTES] = tell_minutes,  [LIMIT_RELEASES_PER_HOUR] = tell_releases,
-        [LIMIT_IMAGE_MIB] = tell_images,       [LIMIT_PUSHES_BURST] = tell_burst,
+    static void (*const tellers[LIMIT_COUNT])(struct row * row) = {
+        [LIMIT_CPU_UNITS] = tell_size,        [LIMIT_MEMORY_MIB] = tell_size,
+        [LIMIT_TASKS] = tell_tasks,           [LIMIT_CONCURRENT_BUILDS] = tell_builds,
+        [LIMIT_BUILD_MINUTES] = tell_minutes, [LIMIT_RELEASES_PER_HOUR] = tell_releases,
+        [LIMIT_IMAGE_MIB] = tell_images,      [LIMIT_PUSHES_BURST] = tell_burst,
         [LIMIT_PUSHES_PER_HOUR] = tell_rate,
     };
     bool of_size = row->limit <= LIMIT_TASKS;
@@ -297,7 +298,8 @@ void limit_effect(const struct limits *now, const struct limits *then, enum limi
     *out = (struct limit_effect){ .lead = row.lead,
                                   .rest = row.rest,
                                   .use = row.changed && before->used > 0
-                                             ? arena_printf(mem, "%d%% then %d%%", limit_percent(before), limit_percent(after))
+                                             ? arena_printf(mem, "%d%% then %d%%", limit_percent(before),
+                                                            limit_percent(after))
                                              : "",
                                   .level = row.level,
                                   .changed = row.changed };
@@ -379,7 +381,8 @@ static const char *sum_all(const struct limits *now, const struct limits *then, 
                         more == 0 ? ", as today." : arena_printf(mem, "; %s today.", limit_number(mem, promised)));
 }
 
-void limit_sums(const struct limits *now, const struct limits *then, struct arena *mem, struct limit_sum out[LIMIT_SUMS])
+void limit_sums(const struct limits *now, const struct limits *then, struct arena *mem,
+                struct limit_sum out[LIMIT_SUMS])
 {
     bool defaults = is_of_defaults(now);
 

@@ -23,7 +23,8 @@ static int read_quotas(struct db *db, const char *app, struct limits *out, struc
     for (size_t i = 0; i < db_count(rows); i++) {
         const char *name = db_get(rows, i, "quota");
         if (!limit_find(name, &limit))
-            return err_set(e, ERR_INTERNAL, "berth.quota_use gave a quota \"%s\", which this version does not know", name);
+            return err_set(e, ERR_INTERNAL, "berth.quota_use gave a quota \"%s\", which this version does not know",
+                           name);
         out->of[limit] = (struct limit_state){
             .used = db_get_int(rows, i, "used"),
             .base = db_get_int(rows, i, "base"),
@@ -80,11 +81,10 @@ static int read_defaults(struct db *db, struct arena *mem, struct limits *out, s
     for (int i = 0; i < LIMIT_COUNT; i++) {
         const char *name = limit_info((enum limit)i)->name;
         int64_t value = db_get_int(rows, 0, name);
-        out->of[i] =
-            (struct limit_state){ .in_force = value,
-                                  .own = LIMIT_DEFAULT,
-                                  .standard = value,
-                                  .followers = db_get_int(rows, 0, arena_printf(mem, "followers_%s", name)) };
+        out->of[i] = (struct limit_state){ .in_force = value,
+                                           .own = LIMIT_DEFAULT,
+                                           .standard = value,
+                                           .followers = db_get_int(rows, 0, arena_printf(mem, "followers_%s", name)) };
     }
     out->tokens = out->of[LIMIT_PUSHES_BURST].in_force;
     return 0;
@@ -164,8 +164,7 @@ static int begin(struct change *change, struct err *e)
             return e->code;
         read_row(standard, change->before);
     } else {
-        if (lock_app(change, e) ||
-            db_query(change->db, change->app, QUERY_LIMIT_OWN, &own, e, db_text(change->app)) ||
+        if (lock_app(change, e) || db_query(change->db, change->app, QUERY_LIMIT_OWN, &own, e, db_text(change->app)) ||
             db_run(change->db, change->app, QUERY_LIMIT_DEFAULTS, NULL, 0, &standard, e))
             return e->code;
         read_row(own, change->before);
@@ -281,8 +280,7 @@ static int save(struct change *change, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
-    if (raises(change) &&
-        db_query(change->db, change->app, QUERY_LOOKS_HASTEN, &rows, e, db_text(change->app)))
+    if (raises(change) && db_query(change->db, change->app, QUERY_LOOKS_HASTEN, &rows, e, db_text(change->app)))
         return e->code;
     if (write(change, e) || audit(change, e))
         return e->code;

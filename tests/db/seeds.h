@@ -36,7 +36,8 @@ static const struct seed seeds[] = {
     { "teardowns", "INSERT INTO berth.teardowns (app_name, started_by) VALUES ($1::text, 'ann')" },
     { "quotas", "INSERT INTO berth.quotas (app_name, cpu_units) VALUES ($1::text, 4096)" },
     { "rate_limits", "INSERT INTO berth.rate_limits (app_name, pushes_burst, spent) VALUES ($1::text, 10, 3)" },
-    { "looks", "INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ($1::text, 'limited', now(), now())" },
+    { "looks",
+      "INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ($1::text, 'limited', now(), now())" },
     { "builds", "INSERT INTO berth.builds (app_name, build_id, release) VALUES ($1::text, 'berth-x:1', 1)" },
     { "audit_log", "INSERT INTO berth.audit_log (actor, action, app_name) VALUES ('ann', 'create', $1::text)" },
 };

@@ -158,7 +158,8 @@ static void a_refusal_tells_the_limit_the_use_and_who_lifts_it(void **state)
     assert_int_equal(PUSH(2), INTAKE_OVER_QUOTA);
 
     assert_string_equal(answer.reason, "CPU units: 1,024 of 1,024 in use, a rollout needs 1,024 more");
-    assert_string_equal(answer.hint, "An operator of berth can raise the quota: `berth quota set shop cpu_units=2048`, or on the page under Limits.");
+    assert_string_equal(answer.hint, "An operator of berth can raise the quota: `berth quota set shop cpu_units=2048`, "
+                                     "or on the page under Limits.");
     assert_int_equal(answer.quota.used, 1024);
     assert_int_equal(answer.quota.needed, 1024);
     assert_int_equal(answer.quota.limit, 1024);
@@ -224,7 +225,8 @@ static void build_minutes_are_of_this_month_and_begun_ones_count_whole(void **st
 {
     (void)state;
     make_live();
-    sql("INSERT INTO berth.builds (app_name, build_id, release, started_at, ended_at) SELECT 'shop', 'b-1', 1, m, m + interval '61 s'"
+    sql("INSERT INTO berth.builds (app_name, build_id, release, started_at, ended_at) SELECT 'shop', 'b-1', 1, m, m + "
+        "interval '61 s'"
         " FROM (SELECT date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS m) t");
     assert_int_equal(used("build_minutes"), 2);
     quota("build_minutes = 2");
@@ -296,7 +298,8 @@ static void a_rollback_needs_room_for_its_own_size(void **state)
     quota("cpu_units = 4607");
 
     assert_int_equal(operation_rollback(admin, "shop", "ann", &to, &made, &e), ERR_QUOTA);
-    assert_string_equal(e.message, "shop can't have a further release now. CPU units: 512 of 4,607 in use, a rollout needs 4,096 more");
+    assert_string_equal(
+        e.message, "shop can't have a further release now. CPU units: 512 of 4,607 in use, a rollout needs 4,096 more");
     assert_non_null(strstr(e.hint, "berth quota set shop cpu_units=4608"));
     assert_string_equal(e.detail, "cpu_units");
     HOLDS("(SELECT count(*) FROM berth.audit_log WHERE action = 'app.rollback') = 0");
@@ -416,7 +419,8 @@ static void an_empty_bucket_tells_when_there_is_a_token_and_owes_a_look(void **s
     assert_int_equal(answer.bucket.burst, 1);
     assert_int_equal(answer.bucket.per_hour, 60);
     assert_string_equal(answer.reason, "pushes come faster than 60 an hour with 1 at once");
-    HOLDS("(SELECT reason = 'limited' AND run_after BETWEEN now() + interval '50 s' AND now() + interval '61 s' FROM berth.looks)");
+    HOLDS("(SELECT reason = 'limited' AND run_after BETWEEN now() + interval '50 s' AND now() + interval '61 s' FROM "
+          "berth.looks)");
 }
 
 static void a_bucket_refills_with_time_and_never_beyond_its_burst(void **state)
@@ -471,10 +475,12 @@ static void the_function_of_the_version_before_still_answers(void **state)
     push(SHA_A);
     HOLDS("(SELECT count(*) FROM berth.releases) = 1");
 
-    sql("INSERT INTO berth.rate_limits (app_name, pushes_burst, pushes_per_hour) VALUES ('shop', 1, 1) ON CONFLICT (app_name) DO UPDATE"
+    sql("INSERT INTO berth.rate_limits (app_name, pushes_burst, pushes_per_hour) VALUES ('shop', 1, 1) ON CONFLICT "
+        "(app_name) DO UPDATE"
         " SET pushes_burst = 1, pushes_per_hour = 1, spent = 1, spent_at = now()");
 
-    HOLDS("(SELECT outcome FROM berth.intake('shop', 'old-1', 'push', NULL, sha256('old'), '{}', 'acme/shop', 1, 'main', repeat('d', 40), 't', 'm'))"
+    HOLDS("(SELECT outcome FROM berth.intake('shop', 'old-1', 'push', NULL, sha256('old'), '{}', 'acme/shop', 1, "
+          "'main', repeat('d', 40), 't', 'm'))"
           " = 'limited'");
 }
 

@@ -144,7 +144,8 @@ static void a_change_is_in_force_and_in_the_audit_log_with_before_and_after(void
     assert_int_equal(limits.of[LIMIT_CPU_UNITS].in_force, 8192);
     assert_string_equal(limits.changed_by, "ann");
     assert_true(limits.now_ms - limits.changed_at_ms < 60000);
-    HOLDS("(SELECT count(*) FROM berth.audit_log WHERE app_name = 'shop' AND actor = 'ann' AND action = 'limits.set') = 2");
+    HOLDS("(SELECT count(*) FROM berth.audit_log WHERE app_name = 'shop' AND actor = 'ann' AND action = 'limits.set') "
+          "= 2");
     HOLDS("(SELECT before FROM berth.audit_log ORDER BY id LIMIT 1) = '{\"cpu_units\": \"default\"}'");
     HOLDS("(SELECT before FROM berth.audit_log ORDER BY id DESC LIMIT 1) = '{\"cpu_units\": 4096}'");
     HOLDS("(SELECT after FROM berth.audit_log ORDER BY id DESC LIMIT 1) = '{\"cpu_units\": 8192}'");
@@ -175,7 +176,8 @@ static void what_is_so_already_writes_nothing(void **state)
 
 static void a_value_out_of_bounds_is_refused_with_all_the_others(void **state)
 {
-    const struct limit_edit edits[] = { { LIMIT_CPU_UNITS, 4096, LIMIT_UNSEEN }, { LIMIT_PUSHES_BURST, 0, LIMIT_UNSEEN } };
+    const struct limit_edit edits[] = { { LIMIT_CPU_UNITS, 4096, LIMIT_UNSEEN },
+                                        { LIMIT_PUSHES_BURST, 0, LIMIT_UNSEEN } };
     struct err e = { 0 };
     (void)state;
 
@@ -217,8 +219,7 @@ static void an_edit_that_wants_what_is_there_by_now_is_no_conflict(void **state)
     assert_int_equal(set_as("shop", "mara", LIMIT_CPU_UNITS, 8192, 4096, &e), 0);
 }
 
-struct saver
-{
+struct saver {
     pthread_t thread;
     int64_t value;
     int code;
@@ -297,7 +298,8 @@ static void a_changed_default_settles_the_buckets_that_it_rules_and_no_others(vo
 {
     (void)state;
     sql("INSERT INTO berth.rate_limits (app_name, pushes_burst, pushes_per_hour, spent, spent_at)"
-        " VALUES ('shop', NULL, NULL, 120, now() - interval '60 s'), ('cellar', 100, 60, 100, now() - interval '10 minutes')");
+        " VALUES ('shop', NULL, NULL, 120, now() - interval '60 s'), ('cellar', 100, 60, 100, now() - interval '10 "
+        "minutes')");
 
     set(NULL, LIMIT_PUSHES_PER_HOUR, 6);
     assert_in_range(read("shop").tokens, 9, 11);
@@ -313,7 +315,8 @@ static void a_changed_default_settles_the_buckets_that_it_rules_and_no_others(vo
 static void a_raise_hastens_the_look_that_is_owed_and_a_cut_does_not(void **state)
 {
     (void)state;
-    sql("INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('shop', 'over_quota', now(), 'infinity'),"
+    sql("INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('shop', 'over_quota', now(), "
+        "'infinity'),"
         " ('cellar', 'limited', now(), now() + interval '1 hour')");
 
     set("shop", LIMIT_CPU_UNITS, 1024);
@@ -329,7 +332,8 @@ static void a_raise_hastens_the_look_that_is_owed_and_a_cut_does_not(void **stat
 static void a_raised_default_hastens_every_look_but_those_of_paused_apps(void **state)
 {
     (void)state;
-    sql("INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('shop', 'over_quota', now(), 'infinity'),"
+    sql("INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('shop', 'over_quota', now(), "
+        "'infinity'),"
         " ('cellar', 'paused', now(), 'infinity')");
 
     set(NULL, LIMIT_TASKS, 100);
@@ -354,11 +358,15 @@ static void the_bounds_and_titles_here_are_those_of_the_database(void **state)
                 "INSERT INTO berth.rate_limits (app_name) VALUES ('shop') ON CONFLICT DO NOTHING");
             for (int t = 0; t < 2; t++)
                 assert_int_equal(harness_try(superuser, NULL,
-                                             arena_printf(mem, "UPDATE berth.%s SET %s = %lld", table[t], info->name, (long long)value), &e) == 0,
+                                             arena_printf(mem, "UPDATE berth.%s SET %s = %lld", table[t], info->name,
+                                                          (long long)value),
+                                             &e) == 0,
                                  k == 1 || k == 2);
         }
         if (!info->rate)
-            assert_int_equal(number(arena_printf(mem, "SELECT (berth.quota_title('%s') = '%s')::int AS n", info->name, info->title)), 1);
+            assert_int_equal(
+                number(arena_printf(mem, "SELECT (berth.quota_title('%s') = '%s')::int AS n", info->name, info->title)),
+                1);
     }
 }
 

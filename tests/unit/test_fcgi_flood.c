@@ -203,7 +203,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_body_that_was_accepted_is_not_caught, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_push_that_is_accepted_ends_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_makes_no_release_is_never_caught, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(its_answer_is_that_of_the_database_with_the_time_that_is_left, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(its_answer_is_that_of_the_database_with_the_time_that_is_left, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests_name("fcgi/flood", tests, NULL, NULL);
 }

@@ -75,7 +75,8 @@ static void a_number_out_of_bounds_is_refused_with_the_bound(void **state)
     says(LIMIT_TASKS, "-1", "Write 0 at least.");
     says(LIMIT_TASKS, "100001", "Write 100000 at most.");
     says(LIMIT_TASKS, "99999999999999999999999", "Write 100000 at most.");
-    says(LIMIT_PUSHES_BURST, "0", "Write 1 at least. `berth apps pause` is what keeps an app from taking pushes at all.");
+    says(LIMIT_PUSHES_BURST, "0",
+         "Write 1 at least. `berth apps pause` is what keeps an app from taking pushes at all.");
 }
 
 static void digits_and_the_word_default_are_taken(void **state)
@@ -181,7 +182,8 @@ static void a_raise_of_cpu_tells_the_room_for_a_rollout_and_the_share(void **sta
     const char *use;
     (void)state;
 
-    assert_string_equal(effect_of(&now, LIMIT_CPU_UNITS, 3072, &use), "Room for a rollout of 4 tasks of 512 units; today 3.");
+    assert_string_equal(effect_of(&now, LIMIT_CPU_UNITS, 3072, &use),
+                        "Room for a rollout of 4 tasks of 512 units; today 3.");
     assert_string_equal(use, "40% then 33%");
 }
 
@@ -190,8 +192,10 @@ static void a_limit_too_small_for_the_next_rollout_says_so_edited_or_not(void **
     struct limits now = shop();
     (void)state;
 
-    assert_string_equal(effect_of(&now, LIMIT_CPU_UNITS, 2047, NULL), "No room for a rollout: it needs 1,024 units beside 1,024 in use.");
-    assert_string_equal(effect_of(&now, LIMIT_TASKS, 3, NULL), "No room for a rollout: it needs 2 tasks beside 2 that run.");
+    assert_string_equal(effect_of(&now, LIMIT_CPU_UNITS, 2047, NULL),
+                        "No room for a rollout: it needs 1,024 units beside 1,024 in use.");
+    assert_string_equal(effect_of(&now, LIMIT_TASKS, 3, NULL),
+                        "No room for a rollout: it needs 2 tasks beside 2 that run.");
     now.of[LIMIT_CPU_UNITS].in_force = 1500;
     assert_string_equal(effect_of(&now, LIMIT_CPU_UNITS, UNTOUCHED, NULL),
                         "No room for a rollout: it needs 1,024 units beside 1,024 in use.");
@@ -249,7 +253,8 @@ static void a_rate_tells_how_it_refills(void **state)
 static void a_bucket_made_smaller_is_clamped_and_keeps_what_was_spent(void **state)
 {
     struct limits now = shop(), then;
-    const struct limit_edit smaller = { LIMIT_PUSHES_BURST, 5, LIMIT_UNSEEN }, larger = { LIMIT_PUSHES_BURST, 20, LIMIT_UNSEEN };
+    const struct limit_edit smaller = { LIMIT_PUSHES_BURST, 5, LIMIT_UNSEEN },
+                            larger = { LIMIT_PUSHES_BURST, 20, LIMIT_UNSEEN };
     (void)state;
 
     limits_with(&now, &smaller, 1, &then);
@@ -284,19 +289,22 @@ static const char *sum_of(const struct limits *now, const struct limit_edit *edi
 static void the_edits_are_summed_up(void **state)
 {
     struct limits now = shop();
-    const struct limit_edit more = { LIMIT_CPU_UNITS, 3584, LIMIT_UNSEEN }, less = { LIMIT_CPU_UNITS, 512, LIMIT_UNSEEN };
+    const struct limit_edit more = { LIMIT_CPU_UNITS, 3584, LIMIT_UNSEEN },
+                            less = { LIMIT_CPU_UNITS, 512, LIMIT_UNSEEN };
     (void)state;
 
     assert_string_equal(sum_of(&now, &more, 0), "Nothing running is stopped.");
-    assert_string_equal(sum_of(&now, &less, 0), "Nothing running is stopped, though it is over: CPU units. The next push is refused.");
+    assert_string_equal(sum_of(&now, &less, 0),
+                        "Nothing running is stopped, though it is over: CPU units. The next push is refused.");
     assert_string_equal(sum_of(&now, &more, 1), "CPU peaks at 2,048 of 3,584 units; of 2,560 today.");
     assert_string_equal(sum_of(&now, &less, 1), "The next rollout needs 2,048 CPU units of 512: pushes are refused.");
     assert_string_equal(sum_of(&now, &more, 2), "None waits: 3 tokens are left, the next comes in 48 s.");
     assert_string_equal(sum_of(&now, &more, 3), "Quotas promise 21,504 CPU units to 38 apps; 20,480 today.");
     now.owed = "over_quota";
     assert_string_equal(sum_of(&now, &less, 2), "One waits until a quota is raised.");
-    assert_string_equal(sum_of(&now, &more, 2),
-                        "One waits, and is looked at again as soon as this is saved: 3 tokens are left, the next comes in 48 s.");
+    assert_string_equal(
+        sum_of(&now, &more, 2),
+        "One waits, and is looked at again as soon as this is saved: 3 tokens are left, the next comes in 48 s.");
 }
 
 static void a_default_tells_for_how_many_apps_it_is_in_force(void **state)
