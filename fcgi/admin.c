@@ -13,9 +13,12 @@
 enum { ADMIN_TAKE_TIMEOUT_MS = 3000, ADMIN_STATEMENT_TIMEOUT_MS = 10000 };
 
 static const char *const page_files[PAGE_COUNT] = {
-    [PAGE_OVERVIEW] = "overview.html",   [PAGE_APP] = "app.html",
-    [PAGE_RELEASE] = "release.html",     [PAGE_MESSAGE] = "message.html",
-    [PAGE_BALANCERS] = "balancers.html", [PAGE_DOCTOR] = "doctor.html",
+    [PAGE_OVERVIEW] = "overview.html",     [PAGE_APP] = "app.html",
+    [PAGE_RELEASE] = "release.html",       [PAGE_MESSAGE] = "message.html",
+    [PAGE_DELIVERIES] = "deliveries.html", [PAGE_DELIVERY] = "delivery.html",
+    [PAGE_AUDIT] = "audit.html",           [PAGE_LIMITS] = "limits.html",
+    [PAGE_APP_LIMITS] = "app-limits.html", [PAGE_BALANCERS] = "balancers.html",
+    [PAGE_DOCTOR] = "doctor.html",
 };
 
 const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem)

@@ -29,7 +29,20 @@
 #include "fcgi/router.h"
 #include "fcgi/view.h"
 
-enum admin_page { PAGE_OVERVIEW, PAGE_APP, PAGE_RELEASE, PAGE_MESSAGE, PAGE_BALANCERS, PAGE_DOCTOR, PAGE_COUNT };
+enum admin_page {
+    PAGE_OVERVIEW,
+    PAGE_APP,
+    PAGE_RELEASE,
+    PAGE_MESSAGE,
+    PAGE_DELIVERIES,
+    PAGE_DELIVERY,
+    PAGE_AUDIT,
+    PAGE_LIMITS,
+    PAGE_APP_LIMITS,
+    PAGE_BALANCERS,
+    PAGE_DOCTOR,
+    PAGE_COUNT
+};
 
 struct admin {
     const struct settings *settings;
@@ -52,7 +65,9 @@ struct admin {
  */
 typedef int admin_model(struct admin *admin, struct db *db, struct request *request, json_object **model,
                         struct err *e);
-admin_model overview_model, app_model, release_model, balancers_model, doctor_model;
+admin_model overview_model, app_model, release_model, deliveries_model, delivery_model, balancers_model, audit_model,
+    doctor_model;
+admin_model limits_model, app_limits_model;
 
 /*
  * For a page that is polled: a short text that is another one whenever the page would be ("running.build.17"; what depends on the time alone may be left out). It is
@@ -71,6 +86,8 @@ struct admin_page_route {
 typedef int admin_reply(struct admin *admin, struct db *db, struct request *request, struct response *response,
                         struct err *e);
 
+admin_reply audit_csv_reply;
+
 struct admin_reply_route {
     admin_reply *reply;
 };
@@ -82,17 +99,18 @@ struct admin_answer {
     const char *to; /* "/apps/shop" */
     enum notice notice;
     struct notice_values values;
+    bool preview; /* without to: nothing was changed, and the page shows what the form would do */
 };
 
 /*
- * Takes a form that this site's page has sent for this operator. Returns 0 with answer->to when the change is made. Otherwise the form's page is shown again, with all
+ * Takes a form that this site's page has sent for this operator. Returns 0 with answer->to when the change is made; with answer->preview when its effect is to be shown. Otherwise the form's page is shown again, with all
  * that was typed: 0 after form_refuse (422, errors beside their fields); an error of the operation itself as it is, its message and hint on top: ERR_INVALID 422,
  * ERR_CONFLICT and ERR_QUOTA 409, ERR_NOT_FOUND 404, ERR_DENIED 502, ERR_TRANSIENT and ERR_THROTTLED 503, else 500.
  * No connection is held: operations take their own from admin->db. The actor is request->remote_user.
  */
 typedef int admin_change(struct admin *admin, struct request *request, struct form *form, struct admin_answer *answer,
                          struct err *e);
-admin_change settings_change, pause_change, resume_change;
+admin_change settings_change, app_limits_change, default_limits_change, pause_change, resume_change;
 admin_change rollback_change, deploy_change, cancel_change, destroy_change, run_again_change, check_now_change;
 
 struct admin_change_route {
@@ -143,6 +161,10 @@ const char *admin_host(const struct admin *admin, const char *app, const char *l
 bool overview_cursor_parse(const char *text, struct arena *mem, struct summary_page *out);
 
 /* Of routes' fields; each takes "" too, which a form sends for what is left open. */
+bool deliveries_is_outcome(const char *text);
 bool balancers_is_listener(const char *text);
+bool audit_is_actor(const char *text);
+bool audit_is_action(const char *text);
+bool audit_is_day(const char *text);
 
 #endif

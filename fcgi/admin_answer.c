@@ -299,6 +299,8 @@ static void carry_out(struct admin *admin, const struct admin_change_route *rout
         show_again(admin, route, request, response, status);
     } else if (answer.to) {
         redirect(request, response, &answer);
+    } else if (answer.preview) {
+        show_again(admin, route, request, response, 200);
     } else {
         put_form_problem(request->form);
         show_again(admin, route, request, response, 422);

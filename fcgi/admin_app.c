@@ -274,7 +274,7 @@ static json_object *button_model(const struct app_page *page, struct arena *mem)
         arena_printf(mem, "/apps/%s/cancel", name), "pause_to", arena_printf(mem, "/apps/%s/pause", name), "resume_to",
         arena_printf(mem, "/apps/%s/resume", name), "settings_to", arena_printf(mem, "/apps/%s/settings", name),
         "destroy_to", arena_printf(mem, "/apps/%s/destroy", name), "limits",
-        arena_printf(mem, "berth quota show %s", name));
+        arena_printf(mem, "/apps/%s/limits", name));
 }
 
 /* What goes with the app besides what the table above the button lists. */

@@ -2,6 +2,8 @@
 #include "core/base/text.h"
 #include "core/tenant/app.h"
 #include "fcgi/admin.h"
+#include "fcgi/admin_delivery_words.h"
+#include "fcgi/admin_limit_form.h"
 #include "fcgi/admin_lists.h"
 #include "fcgi/link.h"
 
@@ -35,6 +37,7 @@ static bool valid_overview_cursor(const char *text)
 }
 
 #define PAGE(...) (&(const struct admin_page_route){ __VA_ARGS__ })
+#define REPLY(...) (&(const struct admin_reply_route){ __VA_ARGS__ })
 #define CHANGE(...) (&(const struct admin_change_route){ __VA_ARGS__ })
 #define FIELDS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NO_FIELDS ((const char *const[]){ NULL })
@@ -43,8 +46,11 @@ static bool valid_overview_cursor(const char *text)
 /* clang-format off */
 #define APP { "app", FIELD_IN_PATH, valid_app }
 #define RELEASE { "release", FIELD_IN_PATH, valid_release }
+#define DELIVERY { "delivery", FIELD_IN_PATH, delivery_is_id }
 #define ONLY_APP { "app", FIELD_IN_QUERY, list_is_app_or_empty }
 #define AFTER { "after", FIELD_IN_QUERY, link_is_cursor }
+#define AUDIT_FIELDS { ONLY_APP, { "actor", FIELD_IN_QUERY, audit_is_actor }, { "action", FIELD_IN_QUERY, audit_is_action }, \
+                       { "since", FIELD_IN_QUERY, audit_is_day }, { "until", FIELD_IN_QUERY, audit_is_day }, AFTER }
 /* clang-format on */
 
 const struct route admin_routes[] = {
@@ -107,10 +113,42 @@ const struct route admin_routes[] = {
       { APP, RELEASE },
       PAGE(.page = PAGE_RELEASE, .model = release_model) },
     { "GET",
+      "/deliveries",
+      admin_show,
+      { ONLY_APP, { "only", FIELD_IN_QUERY, deliveries_is_outcome }, { "q", FIELD_IN_QUERY, list_is_search }, AFTER },
+      PAGE(.page = PAGE_DELIVERIES, .model = deliveries_model) },
+    { "GET",
+      "/apps/{app}/deliveries/{delivery}",
+      admin_show,
+      { APP, DELIVERY },
+      PAGE(.page = PAGE_DELIVERY, .model = delivery_model) },
+    { "POST",
+      "/apps/{app}/deliveries/{delivery}/run-again",
+      admin_take,
+      { APP, DELIVERY },
+      CHANGE(.form = "run_again", .change = run_again_change, .fields = NO_FIELDS, .page = PAGE_DELIVERY,
+             .model = delivery_model) },
+    { "GET", "/limits", admin_show, { AFTER }, PAGE(.page = PAGE_LIMITS, .model = limits_model) },
+    { "POST",
+      "/limits",
+      admin_take,
+      { { .name = NULL } },
+      CHANGE(.form = "default_limits", .change = default_limits_change, .fields = FIELDS(LIMIT_FORM_FIELDS),
+             .page = PAGE_LIMITS, .model = limits_model) },
+    { "GET", "/apps/{app}/limits", admin_show, { APP }, PAGE(.page = PAGE_APP_LIMITS, .model = app_limits_model) },
+    { "POST",
+      "/apps/{app}/limits",
+      admin_take,
+      { APP },
+      CHANGE(.form = "limits", .change = app_limits_change, .fields = FIELDS(LIMIT_FORM_FIELDS),
+             .page = PAGE_APP_LIMITS, .model = app_limits_model) },
+    { "GET",
       "/load-balancers",
       admin_show,
       { ONLY_APP, { "listener", FIELD_IN_QUERY, balancers_is_listener }, AFTER },
       PAGE(.page = PAGE_BALANCERS, .model = balancers_model) },
+    { "GET", "/audit", admin_show, AUDIT_FIELDS, PAGE(.page = PAGE_AUDIT, .model = audit_model) },
+    { "GET", "/audit.csv", admin_send, AUDIT_FIELDS, REPLY(.reply = audit_csv_reply) },
     { "GET", "/doctor", admin_show, { { .name = NULL } }, PAGE(.page = PAGE_DOCTOR, .model = doctor_model) },
     { "POST",
       "/doctor/check",

@@ -24,9 +24,12 @@ enum notice {
     NOTICE_SETTINGS_SAVED,
     NOTICE_SETTINGS_SAME,
     NOTICE_SETTINGS_DEPLOYED, /* release */
-    NOTICE_PAUSED,            /* app */
-    NOTICE_RESUMED,           /* app */
-    NOTICE_RESUMED_LOOKS,     /* app */
+    NOTICE_LIMITS_SAVED,      /* app */
+    NOTICE_LIMITS_SAME,
+    NOTICE_DEFAULTS_SAVED,
+    NOTICE_PAUSED,        /* app */
+    NOTICE_RESUMED,       /* app */
+    NOTICE_RESUMED_LOOKS, /* app */
     NOTICE_COUNT
 };
 

@@ -41,6 +41,13 @@ const struct command cli_commands[] = {
       command_ratelimit_show },
     { "ratelimit set", "NAME | --default LIMIT=NUMBER... [--dry-run]",
       "changes the bucket: pushes_burst=20, pushes_per_hour=120, or =default", command_ratelimit_set },
+    { "deliveries run", "NAME DELIVERY",
+      "judges a delivery anew, by today's branch, path filter and limits, as if it came now", command_deliveries_run },
+    { "deliveries", "[NAME] [--outcome OUTCOME] [--limit 20]",
+      "what GitHub sent and what came of it, newest first; --outcome: only accepted, ignored, limited, ...",
+      command_deliveries },
+    { "audit", "[--app NAME] [--actor NAME] [--since DAY] [--limit 50] [--csv]",
+      "who changed what, newest first; --csv: all of it, for a spreadsheet", command_audit },
     { "logs", "NAME [vN]", "the build's log of a release (the newest one that was built)", command_logs },
 };
 const size_t cli_command_count = sizeof cli_commands / sizeof *cli_commands;

@@ -26,6 +26,9 @@ int command_quota_show(struct cli *cli, int argc, char **argv, struct err *e);
 int command_quota_set(struct cli *cli, int argc, char **argv, struct err *e);
 int command_ratelimit_show(struct cli *cli, int argc, char **argv, struct err *e);
 int command_ratelimit_set(struct cli *cli, int argc, char **argv, struct err *e);
+int command_deliveries(struct cli *cli, int argc, char **argv, struct err *e);
+int command_deliveries_run(struct cli *cli, int argc, char **argv, struct err *e);
+int command_audit(struct cli *cli, int argc, char **argv, struct err *e);
 int command_logs(struct cli *cli, int argc, char **argv, struct err *e);
 
 /* Where commands that look at AWS look; from the settings. */

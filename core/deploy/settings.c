@@ -78,6 +78,10 @@ const struct config_option settings_table[] = {
       .help = "threads that take deliveries" },
     { "hooks", "body_max", "BERTH_HOOKS_BODY_MAX", CONFIG_INT, AT(hooks_body_max), "26214400", 1024, 26214400,
       .help = "bytes of a delivery at most; GitHub's own cap is 25 MiB" },
+    { "hooks", "delivery_body_days", "BERTH_HOOKS_DELIVERY_BODY_DAYS", CONFIG_INT, AT(delivery_body_days), "30", 1,
+      3650, .help = "days that what GitHub sent is kept" },
+    { "hooks", "delivery_days", "BERTH_HOOKS_DELIVERY_DAYS", CONFIG_INT, AT(delivery_days), "90", 7, 3650,
+      .help = "days that a delivery, and what came of it, is kept; GitHub sends one again for 3 days" },
     { "hooks", "url", "BERTH_HOOKS_URL", CONFIG_TEXT, AT(hooks_url),
       .help = "where GitHub reaches berth-fcgi --hooks: https://berth.example.com" },
 

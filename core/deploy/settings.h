@@ -34,8 +34,10 @@ struct settings {
     const char *github_token_secret; /* name of a secret in Secrets Manager; NULL: public repositories only */
     /* [hooks] */
     int64_t hooks_threads;
-    int64_t hooks_body_max; /* bytes; GitHub's cap is 25 MiB */
-    const char *hooks_url;  /* https://berth.example.com: what to paste into GitHub; NULL: a placeholder is printed */
+    int64_t hooks_body_max;     /* bytes; GitHub's cap is 25 MiB */
+    int64_t delivery_body_days; /* what GitHub sent is kept so long */
+    int64_t delivery_days;      /* and what came of it so long */
+    const char *hooks_url; /* https://berth.example.com: what to paste into GitHub; NULL: a placeholder is printed */
     /* [admin] */
     int64_t admin_threads;
     struct config_list admin_operators; /* names as the web server signs them in; none: nobody gets in */

@@ -17,6 +17,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fatal.h"
+#include "core/deploy/delivery.h"
 #include "core/deploy/look.h"
 #include "core/deploy/poller.h"
 #include "core/deploy/teardown.h"
@@ -27,6 +28,7 @@ enum {
     LOOK_LEAST_MS = 50, /* what is due now, but was just taken by another worker */
     TROUBLE_PAUSE_MS = 250,
     TROUBLE_PAUSE_MAX_MS = 5000,
+    EXPIRE_MS = 3600000, /* how often it is looked for deliveries that are kept no longer */
     HOST_MAX = 64
 };
 
@@ -191,6 +193,20 @@ static bool rest_of_poller(struct worker *worker, int64_t ms)
     return over;
 }
 
+/* Now and then; of many one batch a round. */
+static void expire_deliveries(struct worker *worker, int64_t *next_ms)
+{
+    int64_t now_ms = clock_monotonic_ms(worker->place.clock);
+    struct err e = { 0 };
+    bool more = false;
+
+    if (now_ms < *next_ms)
+        return;
+    if (delivery_expire(worker->place.options->db, worker->place.options->settings, &more, &e))
+        log_err(LOG_WARN, "old deliveries could not be deleted", &e, log_text("worker", worker->host));
+    *next_ms = more ? now_ms : now_ms + EXPIRE_MS;
+}
+
 static void *poller_main(void *context)
 {
     struct worker *worker = context;
@@ -199,7 +215,7 @@ static void *poller_main(void *context)
     const struct poller poller = {
         .db = options->db, .aws = options->aws, .settings = options->settings, .holder = holder
     };
-    int64_t pause_ms = 0;
+    int64_t pause_ms = 0, expire_ms = 0;
     bool in_trouble = false;
 
     snprintf(holder, sizeof holder, "%s:%ld", worker->host, (long)getpid());
@@ -212,6 +228,7 @@ static void *poller_main(void *context)
             pause_ms = TROUBLE_PAUSE_MAX_MS;
         }
         in_trouble = e.code != 0;
+        expire_deliveries(worker, &expire_ms);
     }
     return NULL;
 }

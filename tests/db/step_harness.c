@@ -18,6 +18,8 @@ static const struct {
     { "PutRolePermissionsBoundary", "iam.amazonaws.com", true },
     { "UpdateAssumeRolePolicy", "iam.amazonaws.com", true },
     { "DescribeTargetGroups", "elasticloadbalancing.*", true },
+    { "DeleteTargetGroup", "elasticloadbalancing.*", true },
+    { "DeleteRule", "elasticloadbalancing.*", true },
     { "CreateTargetGroup", "elasticloadbalancing.*", true },
     { "ModifyTargetGroup", "elasticloadbalancing.*", true },
     { "ModifyTargetGroupAttributes", "elasticloadbalancing.*", true },

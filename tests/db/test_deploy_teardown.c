@@ -8,7 +8,9 @@
 
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/deploy/teardown.h"
+#include "core/deploy/worker.h"
 #include "tests/db/step_harness.h"
 
 #define NOBODYS "\"tags\":[{\"key\":\"team\",\"value\":\"shop\"}]"
@@ -17,6 +19,10 @@
 #define SERVICE(tags, status)                                                                                          \
     "{\"services\":[{\"serviceName\":\"berth-shop\",\"serviceArn\":\"arn:service\",\"status\":\"" status "\"," tags    \
     "}]}"
+
+#define TAGGED(arn)                                                                                                    \
+    "<TagDescriptions><member><ResourceArn>" arn "</ResourceArn><Tags><member><Key>berth:app</Key>"                    \
+    "<Value>shop</Value></member></Tags></member></TagDescriptions>"
 
 static struct step_harness harness;
 static struct db_pool *admin;
@@ -176,6 +182,37 @@ static void another_apps_target_group_whose_name_begins_alike_is_not_found(void 
     assert_string_equal(found.things[0].name, "berth-shop-2");
 }
 
+/* A turn */
+
+/* DescribeRules comes in pages, so the step before may have missed the rule. */
+static void a_group_that_a_missed_rule_still_uses_has_that_rule_removed(void **state)
+{
+    const struct worker_options options = { .settings = &harness.settings, .db = harness.pool, .aws = harness.aws };
+    struct turn_place turn = {
+        .options = &options, .clock = &clock_system, .partition = "aws", .account = STEP_ACCOUNT, .lease_ms = 60000
+    };
+    struct err e = { 0 };
+    bool begun = false, taken = false;
+    (void)state;
+    assert_int_equal(start("shop", &begun, &e), 0);
+    step_sql(&harness, "UPDATE berth.teardowns SET step = 'target group'");
+    step_expect(&harness, "DescribeTargetGroups", NULL,
+                "<TargetGroups><member><TargetGroupName>berth-shop-1</TargetGroupName>"
+                "<TargetGroupArn>arn:group</TargetGroupArn></member></TargetGroups>");
+    step_expect(&harness, "DescribeTags", "group", TAGGED("arn:group"));
+    step_refuse(&harness, "DeleteTargetGroup", "group", "ResourceInUse", "in use by a listener or a rule");
+    step_expect(&harness, "DescribeRules", NULL,
+                "<Rules><member><RuleArn>arn:rule</RuleArn><Priority>7</Priority></member></Rules>");
+    step_expect(&harness, "DescribeTags", "rule", TAGGED("arn:rule"));
+    step_expect(&harness, "DeleteRule", "rule", "");
+
+    assert_int_equal(teardown_take(&turn, "w", &taken, &e), 0);
+
+    assert_true(taken);
+    assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'target group' AND error IS NULL"
+                                     " FROM berth.teardowns)"));
+}
+
 /* The database */
 
 static void an_app_that_is_not_there_has_no_teardown(void **state)
@@ -310,6 +347,7 @@ int main(int argc, char **argv)
         TEST(a_service_that_drains_is_waited_for_and_not_deleted_again),
         TEST(an_inactive_service_is_absent),
         TEST(another_apps_target_group_whose_name_begins_alike_is_not_found),
+        TEST(a_group_that_a_missed_rule_still_uses_has_that_rule_removed),
         TEST(an_app_that_is_not_there_has_no_teardown),
         TEST(a_destroyed_app_says_so),
         TEST(a_teardown_that_is_under_way_is_not_begun_again),

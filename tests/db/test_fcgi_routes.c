@@ -136,7 +136,7 @@ static void assert_answer(struct fixture *f, const struct ask *ask, int status)
 
 static const struct {
     const char *name, *sample;
-} samples[] = { { "{app}", "shop" }, { "{release}", "1" } };
+} samples[] = { { "{app}", "shop" }, { "{release}", "1" }, { "{delivery}", "d-1" } };
 
 /* hostile: of which place in the pattern it is; NULL: of none. */
 static const char *path_of(const struct route *route, const char *hostile, struct arena *mem)

@@ -121,6 +121,7 @@ def seed(postgres):
 def pages():
     """A page of each kind, in the states that look different."""
     return ["/", "/?only=failed", "/apps/parcel-tracker", "/apps/invoice-api", "/apps/pricing", "/apps/chat-bridge", "/apps/webhooks-demo",
-            "/apps/parcel-tracker/releases/10", "/apps/invoice-api/releases/10", "/apps/docs/releases/10", "/apps/pricing/releases/10", "/apps/nobody", "/load-balancers", "/doctor"]
+            "/apps/parcel-tracker/releases/10", "/apps/invoice-api/releases/10", "/apps/docs/releases/10", "/apps/pricing/releases/10", "/apps/nobody", "/load-balancers", "/doctor",
+            "/limits", "/apps/parcel-tracker/limits", "/deliveries", "/deliveries?q=nothing-like-it", "/apps/parcel-tracker/deliveries/72d3162e-cc78-11e3-81ab-000000000001", "/audit"]
 
 
