@@ -17,8 +17,9 @@ enum {
     HOOK_SECRET_RETRY_MS = 5000,                  /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
     WAIT_MS = 2000,                               /* longest wait for another thread's call */
+    CROWDED_WAIT_MS = 250,                        /* the same, with WAITERS_MAX before it */
     WAITERS_MAX =
-        48 /* threads that wait so for one app: a Secrets Manager that hangs must not let one name hold them all */
+        48 /* threads that wait so long for one app: a Secrets Manager that hangs must not let one name hold them all */
 };
 
 /* What is known of one app's secrets; under the cache's lock. */
@@ -226,15 +227,11 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
     pthread_cond_broadcast(&cache->answered);
 }
 
-/* Waits for the call that another thread is making; not for long, and not with many. */
+/* Waits for the call that another thread is making; not for long, and with many others only for a moment, in which a healthy Secrets Manager has answered. */
 static void await(struct hook_secrets *cache, struct entry *entry)
 {
-    struct timespec until;
+    struct timespec until = clock_after_ms(entry->waiters < WAITERS_MAX ? WAIT_MS : CROWDED_WAIT_MS);
 
-    if (entry->waiters >= WAITERS_MAX)
-        return;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += WAIT_MS / 1000;
     entry->waiters++;
     while (entry->asking) {
         if (pthread_cond_timedwait(&cache->answered, &cache->lock, &until) == ETIMEDOUT)
