@@ -79,6 +79,21 @@ static void an_app_that_is_being_deleted_runs_nothing_again(void **state)
     HOLDS("NOT EXISTS (SELECT FROM berth.releases)");
 }
 
+static void a_destroyed_app_runs_nothing_again_and_says_how_it_is_made_anew(void **state)
+{
+    struct delivery_rerun rerun = { 0 };
+    struct err e = { 0 };
+    (void)state;
+    store("d-x", SHA_A, "limited", "1 minute");
+    sql("UPDATE berth.apps SET state = 'deleted' WHERE app_name = 'shop'");
+
+    assert_int_equal(delivery_run_again(admin, "shop", "d-x", "ines", mem, &rerun, &e), ERR_CONFLICT);
+
+    assert_non_null(strstr(e.message, "shop was destroyed"));
+    assert_non_null(strstr(e.hint, "berth apps create shop"));
+    HOLDS("NOT EXISTS (SELECT FROM berth.releases)");
+}
+
 static void a_delivery_of_another_repository_is_refused(void **state)
 {
     struct delivery_rerun rerun = { 0 };
@@ -171,6 +186,22 @@ static void it_is_judged_by_the_quota_of_today(void **state)
     HOLDS("NOT EXISTS (SELECT FROM berth.releases)");
 }
 
+static void it_is_judged_by_the_rate_limit_of_today_and_spends_a_token_of_it(void **state)
+{
+    (void)state;
+    store("d-x", SHA_A, "limited", "2 minutes");
+    store("d-y", SHA_B, "limited", "1 minute");
+    sql("INSERT INTO berth.rate_limits (app_name, pushes_burst, pushes_per_hour) VALUES ('shop', 1, 1)");
+
+    struct delivery_rerun first = run("d-x");
+    struct delivery_rerun second = run("d-y");
+
+    assert_int_equal(first.outcome, DELIVERY_ACCEPTED);
+    assert_int_equal(second.outcome, DELIVERY_LIMITED);
+    HOLDS("(SELECT count(*) = 1 FROM berth.releases)");
+    HOLDS("EXISTS (SELECT FROM berth.looks WHERE app_name = 'shop' AND reason = 'limited')");
+}
+
 static void without_what_github_sent_the_branch_is_looked_at(void **state)
 {
     (void)state;
@@ -241,7 +272,68 @@ static void the_day_is_counted_by_outcome(void **state)
     assert_false(counts.capped);
 }
 
+/* That many, a second apart. */
+static void store_many(int count, const char *outcome)
+{
+    sql(arena_printf(mem,
+                     "INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, body_sha256, body, "
+                     "received_at) SELECT 'shop', '%s-' || i, 'push', '%s', 'r', sha256('b'), 'b', now() - i * "
+                     "interval '1 second' FROM generate_series(1, %d) i",
+                     outcome, outcome, count));
+}
+
+static void a_day_of_more_than_the_window_is_counted_so_far_and_says_so(void **state)
+{
+    struct delivery_counts counts;
+    struct err e = { 0 };
+    AUTO_DB struct db *db = harness_take(admin);
+    (void)state;
+    store_many(DELIVERY_WINDOW + 1, "ignored");
+
+    assert_int_equal(delivery_count(db, "shop", &counts, &e), 0);
+
+    assert_true(counts.capped);
+    assert_int_equal(counts.all, DELIVERY_WINDOW);
+}
+
+static void a_search_past_the_window_goes_on_where_it_stopped(void **state)
+{
+    struct delivery_list list = { 0 };
+    struct delivery_page page = { .search = "d-x", .limit = 10 };
+    struct err e = { 0 };
+    AUTO_DB struct db *db = harness_take(admin);
+    (void)state;
+    store("d-x", SHA_A, "ignored", "10 hours");
+    store_many(DELIVERY_WINDOW, "ignored");
+
+    assert_int_equal(delivery_list(db, &page, mem, &list, &e), 0);
+    assert_int_equal(list.count, 0);
+    assert_non_null(list.more);
+    page.after = list.more;
+    assert_int_equal(delivery_list(db, &page, mem, &list, &e), 0);
+
+    assert_int_equal(list.count, 1);
+    assert_string_equal(list.entries[0].id, "d-x");
+    assert_null(list.more);
+}
+
 /* Keeping */
+
+static void what_is_too_much_for_one_batch_goes_in_several(void **state)
+{
+    struct err e = { 0 };
+    bool more = true;
+    int batches = 0;
+    (void)state;
+    store_many(2500, "ignored");
+    sql("UPDATE berth.deliveries SET received_at = received_at - interval '91 days'");
+
+    for (; more && batches < 10; batches++)
+        assert_int_equal(delivery_expire(worker, &kept, &more, &e), 0);
+
+    assert_true(batches > 1 && batches < 10);
+    HOLDS("NOT EXISTS (SELECT FROM berth.deliveries)");
+}
 
 static void what_github_sent_goes_first_and_the_delivery_later(void **state)
 {
@@ -279,6 +371,13 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(a_search_finds_by_title_whatever_the_case_and_takes_no_pattern, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_day_is_counted_by_outcome, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_destroyed_app_runs_nothing_again_and_says_how_it_is_made_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(it_is_judged_by_the_rate_limit_of_today_and_spends_a_token_of_it, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_day_of_more_than_the_window_is_counted_so_far_and_says_so, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_search_past_the_window_goes_on_where_it_stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_is_too_much_for_one_batch_goes_in_several, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_github_sent_goes_first_and_the_delivery_later, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, open_worker, close_worker);
