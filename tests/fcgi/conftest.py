@@ -1,4 +1,4 @@
-"""One Postgres, stand-in, responder and lighttpd for all tests that don't break them; apps have fresh names, so that tests don't meet."""
+"""One Postgres, stand-in, responder and web server for all tests that don't break them; apps have fresh names, so that tests don't meet."""
 
 import itertools
 import pathlib

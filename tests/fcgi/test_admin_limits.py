@@ -26,7 +26,7 @@ class Whole(Hooks):
         try:
             env = {**self.env, "BERTH_ADMIN_OPERATORS": "operator, ines", "BERTH_ADMIN_WWW": str(TOP / "www")}
             self.admin = Responder(self.folder, env, "--admin", build=BUILD)
-            self.lighttpd.users.write_text("".join(f"{name}:{hashed(password)}\n" for name, password in USERS.items()))
+            self.web.users.write_text("".join(f"{name}:{hashed(password)}\n" for name, password in USERS.items()))
             wait_until(lambda: self.page("/limits").status == 200, what="the pages")
         except BaseException:
             self.end()

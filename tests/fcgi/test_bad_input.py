@@ -216,8 +216,7 @@ def test_a_post_without_a_length_is_refused_in_json(hooks, app):
         reply = poster.connection.getresponse()
         body = json.loads(reply.read())
 
-    assert reply.status == 411
-    assert body["error"]["code"] == "length_required"
+    assert (reply.status, body["error"]["code"]) in ((411, "length_required"), (400, "bad_event"))  # by lighttpd; Apache takes it for an empty body
 
 
 @pytest.mark.parametrize("length", ["-1", "1x", "0x10", "1 1", "18446744073709551617"])

@@ -1,5 +1,6 @@
 """A genuine delivery that was changed on its way is refused, and is never parsed."""
 
+import http.client
 import socket
 
 import pytest
@@ -25,10 +26,8 @@ class Wire:
     def _connect(self):
         self.socket = socket.create_connection(("127.0.0.1", self.port), timeout=30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.socket.makefile("rb")
 
     def _close(self):
-        self.file.close()
         self.socket.close()
 
     def post(self, body, headers):
@@ -36,14 +35,10 @@ class Wire:
         lines = [f"POST {self.target} HTTP/1.1", "Host: berth", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        status = int(self.file.readline().split()[1])
-        length, last = 0, False
-        while (line := self.file.readline().strip().lower()):
-            if line.startswith(b"content-length:"):
-                length = int(line.split(b":")[1])
-            last = last or line == b"connection: close"  # lighttpd keeps a connection for so many requests only
-        answer = self.file.read(length)
-        if last:
+        with http.client.HTTPResponse(self.socket, method="POST") as reply:
+            reply.begin()
+            status, answer, last = reply.status, reply.read(), reply.will_close
+        if last:  # a web server keeps a connection for so many requests only
             self._close()
             self._connect()
         return status, answer

@@ -268,7 +268,7 @@ def test_no_secret_reaches_a_log(hooks, app):
     hooks.deliver(app, push())
     hooks.deliver(app, push(), secret="2" * 64)
 
-    for text in (hooks.responder.log(), hooks.lighttpd.log(), hooks.lighttpd.access_log(), json.dumps(hooks.stand_in.control("journal"))):
+    for text in (hooks.responder.log(), hooks.web.log(), hooks.web.access_log(), json.dumps(hooks.stand_in.control("journal"))):
         assert SECRET not in text
         assert "sha256=" not in text
 

@@ -1,4 +1,4 @@
-"""The intake of deliveries as a whole: Postgres, the AWS stand-in, berth-fcgi --hooks and lighttpd."""
+"""The intake of deliveries as a whole: Postgres, the AWS stand-in, berth-fcgi --hooks and the web server."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ import shutil
 import time
 
 from support.delivery import Poster
-from support.parts import BUILD, Lighttpd, Postgres, Responder, make_folder, wait_until
+from support.parts import BUILD, Postgres, Responder, make_folder, make_web_server, wait_until
 from standin import StandIn
 
 SECRET = "5f3c0b1d9a7e42868f0c1d2e3b4a59687766554433221100ffeeddccbbaa9988"
@@ -15,7 +15,7 @@ SECRET = "5f3c0b1d9a7e42868f0c1d2e3b4a59687766554433221100ffeeddccbbaa9988"
 class Hooks:
     def __init__(self, responder=True, settings=None):
         self.folder = make_folder()
-        self.responder = self.lighttpd = self.postgres = self.stand_in = None
+        self.responder = self.web = self.postgres = self.stand_in = None
         try:
             self._start(responder, settings or {})
         except BaseException:
@@ -31,8 +31,8 @@ class Hooks:
         self.env.pop("BERTH_CONFIG", None)
         if responder:
             self.start_responder()
-        self.lighttpd = Lighttpd(self.folder, self.folder)
-        self.port = self.lighttpd.port
+        self.web = make_web_server(self.folder, self.folder)
+        self.port = self.web.port
         if responder:
             wait_until(lambda: self.ask("GET", "/readyz").status == 200, what="readiness")
 
@@ -55,8 +55,8 @@ class Hooks:
                 parts.callback(self.postgres.remove)
             if self.stand_in:
                 parts.callback(self.stand_in.stop)
-            if self.lighttpd:
-                parts.callback(self.lighttpd.end)
+            if self.web:
+                parts.callback(self.web.end)
             if self.responder:
                 parts.callback(self.responder.end)
         assert not violations, violations

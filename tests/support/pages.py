@@ -1,4 +1,4 @@
-"""The operator's pages as a whole: Postgres, berth-fcgi --admin and lighttpd with its sign-in. No AWS: the pages only read."""
+"""The operator's pages as a whole: Postgres, berth-fcgi --admin and the web server with its sign-in. No AWS: the pages only read."""
 
 import base64
 import http.client
@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from support.parts import BUILD, TOP, Lighttpd, Postgres, Responder, make_folder, wait_until
+from support.parts import BUILD, TOP, Postgres, Responder, make_folder, make_web_server, wait_until
 
 USERS = {"operator": "correct horse", "visitor": "battery staple"}
 DOMAIN = "apps.example.test"
@@ -31,7 +31,7 @@ class Answer:
 class Pages:
     def __init__(self, settings=None):
         self.folder = make_folder()
-        self.responder = self.lighttpd = None
+        self.responder = self.web = None
         self.postgres = Postgres(self.folder / "pg")
         try:
             self._start(settings)
@@ -45,14 +45,14 @@ class Pages:
                     "BERTH_ADMIN_WWW": str(TOP / "www"), **(settings or {})}
         self.env.pop("BERTH_CONFIG", None)
         self.responder = Responder(self.folder, self.env, "--admin", build=BUILD)
-        self.lighttpd = Lighttpd(self.folder, self.folder)
-        self.lighttpd.users.write_text("".join(f"{name}:{hashed(password)}\n" for name, password in USERS.items()))
-        self.port = self.lighttpd.port
+        self.web = make_web_server(self.folder, self.folder)
+        self.web.users.write_text("".join(f"{name}:{hashed(password)}\n" for name, password in USERS.items()))
+        self.port = self.web.port
         self.url = f"http://127.0.0.1:{self.port}"
 
     def end(self):
         try:
-            for part in (self.responder, self.lighttpd):
+            for part in (self.responder, self.web):
                 if part:
                     part.end()
         finally:

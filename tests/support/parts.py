@@ -208,30 +208,71 @@ class Responder(Process):
         raise AssertionError(f"no {name}")
 
 
-class Lighttpd(Process):
-    """The project's own lighttpd.conf; the responders' sockets are in `run`."""
+class WebServer(Process):
+    """A real web server with the project's own configuration of it; the responders' sockets are in `run`."""
 
-    def __init__(self, folder, run, env=None, www=TOP / "www", conf=TOP / "lighttpd.conf"):
+    def __init__(self, command, folder, env):
+        self.folder = pathlib.Path(folder)
+        super().__init__(command, self.folder / f"{type(self).__name__.lower()}.log", env)
+        self.wait_for(self._answers, f"{type(self).__name__} at its port")
+
+    def _places(self, folder, run, www):
+        """What its configuration reads from the environment."""
         folder = pathlib.Path(folder)
         self.port = free_port()
-        for name in ("uploads", "web-log"):
-            (folder / name).mkdir(exist_ok=True)
         self.users = folder / "users"
         self.users.touch()
-        program = shutil.which("lighttpd") or "/usr/sbin/lighttpd"
-        places = {
-            "BERTH_LIGHTTPD_PORT": str(self.port), "BERTH_RUN": str(run), "BERTH_WWW": str(www), "BERTH_USERS": str(self.users),
-            "BERTH_UPLOADS": str(folder / "uploads"), "BERTH_LOGS": str(folder / "web-log"),
-        }
-        super().__init__([program, "-D", "-f", str(conf)], folder / "lighttpd.log", {**os.environ, **(env or {}), **places})
-        self.wait_for(self._answers, "lighttpd at its port")
+        self.logs = folder / "web-log"
+        self.logs.mkdir(exist_ok=True)
+        return {"BERTH_RUN": str(run), "BERTH_WWW": str(www), "BERTH_USERS": str(self.users), "BERTH_LOGS": str(self.logs)}
 
     def _answers(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def access_log(self):
-        return pathlib.Path(self.users.parent, "web-log", "access.log").read_text()
+        return (self.logs / "access.log").read_text()
+
+
+class Lighttpd(WebServer):
+    def __init__(self, folder, run, env=None, www=TOP / "www", conf=TOP / "lighttpd.conf"):
+        places = self._places(folder, run, www)
+        uploads = pathlib.Path(folder) / "uploads"
+        uploads.mkdir(exist_ok=True)
+        places |= {"BERTH_LIGHTTPD_PORT": str(self.port), "BERTH_UPLOADS": str(uploads)}
+        program = shutil.which("lighttpd") or "/usr/sbin/lighttpd"
+        super().__init__([program, "-D", "-f", str(conf)], folder, {**os.environ, **(env or {}), **places})
+
+
+class Apache(WebServer):
+    """Started as root it serves as another user, who may open the sockets by their group, as on a real host."""
+
+    USER = "www-data"
+
+    def __init__(self, folder, run):
+        folder = pathlib.Path(folder)
+        www = folder / "www"  # that user may not be able to read the checkout
+        shutil.copytree(TOP / "www", www, dirs_exist_ok=True)
+        places = self._places(folder, run, www)
+        state = folder / "apache"
+        state.mkdir(exist_ok=True)
+        places |= {"BERTH_APACHE_PORT": str(self.port), "BERTH_APACHE_STATE": str(state), "BERTH_APACHE_USER": self.USER,
+                   "BERTH_APACHE_MODULES": "/usr/lib/apache2/modules"}
+        if os.geteuid() == 0:
+            self._open_to_its_group(pathlib.Path(run))
+        program = shutil.which("apache2") or "/usr/sbin/apache2"
+        super().__init__([program, "-D", "FOREGROUND", "-f", str(TOP / "docs" / "apache.conf")], folder, {**os.environ, **places})
+
+    def _open_to_its_group(self, run):
+        shutil.chown(run, group=self.USER)
+        run.chmod(0o2755)  # a socket that is made later has the group, too
+        for made in run.glob("*.sock"):
+            shutil.chown(made, group=self.USER)
+
+
+def make_web_server(folder, run):
+    """lighttpd; or Apache, when BERTH_TEST_WEB_SERVER says so."""
+    return {"lighttpd": Lighttpd, "apache": Apache}[os.environ.get("BERTH_TEST_WEB_SERVER", "lighttpd")](folder, run)
 
 
 def make_folder(prefix="berth-test."):

@@ -1,4 +1,4 @@
-"""lighttpd.conf itself."""
+"""The web server's own configuration: lighttpd.conf; docs/apache.conf with BERTH_TEST_WEB_SERVER=apache."""
 
 import socket
 import threading
