@@ -96,9 +96,12 @@ struct aws_attempts {
 /* Whether to try again; has slept then. reply NULL: none came. */
 bool aws_retry(struct aws *aws, struct aws_attempts *attempts, const struct http_reply *reply, const struct err *e);
 void aws_retry_succeeded(struct aws *aws, const struct aws_attempts *attempts);
-/* Sets the clock offset by the reply's Date when that explains the failure; once per call. */
-bool aws_clock_correct(struct aws *aws, struct aws_attempts *attempts, const struct http_reply *reply,
-                       const char *code);
+/*
+ * Sets the clock offset by the reply's Date when that explains the failure; once per call. What counts is the time that was signed: since then another thread may
+ * have corrected the clock, or this one may have stood still before it sent.
+ */
+bool aws_clock_correct(struct aws *aws, struct aws_attempts *attempts, int64_t signed_ms,
+                       const struct http_reply *reply, const char *code);
 int64_t aws_now_ms(const struct aws *aws); /* AWS's clock, as far as known */
 
 /* query.c: the form body of Query and EC2 calls */

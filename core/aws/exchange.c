@@ -12,6 +12,7 @@ struct signed_request {
     struct http_header headers[HEADERS_MAX];
     size_t header_count;
     struct sigv4_scope scope;
+    int64_t signed_ms;
     char payload_hash[HASH_HEX_SIZE];
 };
 
@@ -27,7 +28,8 @@ static void sign(const struct aws *aws, const struct aws_exchange *x, const char
     struct sigv4_style style = { .normalize_path = !s3, .double_encode_path = !s3 };
 
     out->header_count = 0;
-    clock_format_amz(aws_now_ms(aws), out->scope.amz_date);
+    out->signed_ms = aws_now_ms(aws);
+    clock_format_amz(out->signed_ms, out->scope.amz_date);
     add_header(out, "Host", x->endpoint.host);
     add_header(out, "X-Amz-Date", out->scope.amz_date);
     if (s3)
@@ -103,7 +105,7 @@ static int attempt(struct aws *aws, const struct aws_exchange *x, struct signed_
         fault = aws_fault_read(x->service, reply, mem);
         if (success && !*fault.code)
             return 0;
-        if (!aws_clock_correct(aws, attempts, reply, fault.code))
+        if (!aws_clock_correct(aws, attempts, request->signed_ms, reply, fault.code))
             return aws_fault_err(x, &fault, success ? 500 : reply->status, e);
     }
 }

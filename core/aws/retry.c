@@ -84,13 +84,14 @@ int64_t aws_now_ms(const struct aws *aws)
     return clock_now_ms(aws->clock) + atomic_load(&aws->clock_offset_ms);
 }
 
-bool aws_clock_correct(struct aws *aws, struct aws_attempts *attempts, const struct http_reply *reply, const char *code)
+bool aws_clock_correct(struct aws *aws, struct aws_attempts *attempts, int64_t signed_ms,
+                       const struct http_reply *reply, const char *code)
 {
     const char *date = http_reply_header(reply, "date");
     int64_t theirs;
 
     if (attempts->clock_corrected || !aws_may_be_clock_skew(code, reply->status) || !date ||
-        clock_parse_http_date(date, &theirs) || llabs(theirs - aws_now_ms(aws)) < SKEW_MS)
+        clock_parse_http_date(date, &theirs) || llabs(theirs - signed_ms) < SKEW_MS)
         return false;
     atomic_store(&aws->clock_offset_ms, theirs - clock_now_ms(aws->clock));
     attempts->clock_corrected = true;

@@ -75,6 +75,7 @@ int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
         { .name = "cpu", .number = &app.cpu_units, .least = 1, .most = 16384 },
         { .name = "memory", .number = &app.memory_mib, .least = 1, .most = 122880 },
         { .name = "tasks", .number = &app.tasks, .least = 1, .most = 1000 },
+        { .name = "paths", .text = &app.path_filter },
     };
     AUTO_SECRET struct secret *secret = NULL;
     struct db_pool *admin = NULL;
@@ -195,20 +196,32 @@ static json_object *resources_json(const struct resource_row *rows, size_t count
     return all;
 }
 
+static void print_settings(struct cli *cli, const struct app *app)
+{
+    const char *cells[APP_SETTING_COUNT * 2];
+
+    for (int i = 0; i < APP_SETTING_COUNT; i++) {
+        const char *value = app_setting_text(app, (enum app_setting)i, cli->mem);
+        cells[2 * i] = app_setting_name((enum app_setting)i);
+        cells[2 * i + 1] = *value ? value : NULL;
+    }
+    cli_print_table((const char *[]){ "SETTING", "VALUE" }, 2, cells, APP_SETTING_COUNT);
+}
+
 static void print_app(struct cli *cli, const struct app *app, const struct deployment *live,
                       const struct resource_row *rows, size_t count)
 {
     const char **cells = arena_array(cli->mem, count * 3 + 1, sizeof *cells);
 
-    printf("%s (%s), built from %s, branch %s; webhook policy %s\n", app->name, app->state, app->repository,
-           app->branch, app->policy == WEBHOOK_GITHUB ? "github" : "signed");
-    printf("runs %d x %d CPU units, %d MiB; port %d; health check %s\n", app->tasks, app->cpu_units, app->memory_mib,
-           app->port, app->health_check_path);
+    printf("%s (%s), built from %s; webhook policy %s\n", app->name, app->state, app->repository,
+           webhook_policy_name(app->policy));
     if (live->release)
         printf("live: v%d, commit %.8s, since %s, at https://%s\n", live->release, live->commit_sha, live->live_since,
                live->host);
     else
         puts("live: nothing yet");
+    putchar('\n');
+    print_settings(cli, app);
     for (size_t i = 0; i < count; i++) {
         cells[i * 3] = rows[i].kind;
         cells[i * 3 + 1] = rows[i].name;
@@ -228,11 +241,14 @@ static json_object *app_json(const struct app *app, const struct deployment *liv
         now = json_build("{s:i, s:s, s:s, s:s, s:s, s:s}", "release", live->release, "commit", live->commit_sha,
                          "image_digest", live->image_digest, "task_definition", live->task_definition_arn, "host",
                          live->host, "since", live->live_since);
-    return json_build("{s:s, s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:i, s:i, s:o, s:o}", "app", app->name, "repository",
-                      app->repository, "branch", app->branch, "state", app->state, "webhook_policy",
-                      app->policy == WEBHOOK_GITHUB ? "github" : "signed", "port", app->port, "health_check",
-                      app->health_check_path, "cpu_units", app->cpu_units, "memory_mib", app->memory_mib, "tasks",
-                      app->tasks, "live", now, "resources", resources);
+    /* health_check is what health_check_path was called before it could be set. */
+    json_object *all =
+        json_build("{s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "app", app->name, "repository", app->repository, "state",
+                   app->state, "webhook_policy", webhook_policy_name(app->policy), "health_check",
+                   app->health_check_path, "live", now, "resources", resources);
+    for (int i = 0; i < APP_SETTING_COUNT; i++)
+        json_put(all, app_setting_name((enum app_setting)i), app_setting_json(app, (enum app_setting)i));
+    return all;
 }
 
 int command_apps_show(struct cli *cli, int argc, char **argv, struct err *e)

@@ -111,7 +111,8 @@ static int ask(const struct destroy *d, struct err *e)
 static void print_step(const struct destroy *d, const struct teardown *now, const char **told)
 {
     const char *line =
-        arena_printf(d->cli->mem, "%s%s%s", now->step, now->error ? ": " : "", now->error ? now->error : "");
+        arena_printf(d->cli->mem, "%s%s%s%s%s", now->step, now->error ? ": " : "", now->error ? now->error : "",
+                     now->hint ? "\n    " : "", now->hint ? now->hint : "");
 
     if (d->cli->json || now->state != TEARDOWN_RUNNING || (*told && strcmp(*told, line) == 0))
         return;

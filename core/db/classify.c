@@ -100,7 +100,9 @@ static bool is_schema_missing(const char *sqlstate)
 
 static void explain(const struct db *db, const char *sqlstate, const PGresult *result, char *out, size_t size)
 {
-    if (text_starts(sqlstate, "22"))
+    if (db->late)
+        snprintf(out, size, "Postgres has not answered within %d ms", db->answer_ms);
+    else if (text_starts(sqlstate, "22"))
         text_excerpt(data_error(sqlstate), out, size);
     else if (result && *field(result, PG_DIAG_MESSAGE_PRIMARY))
         text_excerpt(field(result, PG_DIAG_MESSAGE_PRIMARY), out, size);

@@ -8,7 +8,11 @@
 #include "core/base/text.h"
 #include "core/db/internal.h"
 
-enum { LOGIN_NAME_MAX = 32 };
+enum {
+    LOGIN_NAME_MAX = 32,
+    ANSWER_GRACE_MS =
+        1000 /* Postgres ends a statement at its time limit, unless it hangs, or a pooler has no server for us */
+};
 
 /* What holds when the operator's connection string says nothing: a dead server is noticed within half a minute. */
 static const char *const fallback_keys[] = { "connect_timeout",  "keepalives_idle",  "keepalives_interval",
@@ -78,6 +82,7 @@ int connection_open(struct db *db, const char *conninfo, const char *name, int s
             e, "Check that Postgres is running, and the host, database, user and password of the login \"%s\".", name);
     }
     PQsetNoticeReceiver(db->conn, notice, db);
+    db->answer_ms = statement_timeout_ms > 0 ? statement_timeout_ms + ANSWER_GRACE_MS : 0;
     if (set_session(db, statement_timeout_ms, e)) {
         connection_close(db);
         return e->code;
@@ -90,6 +95,7 @@ void connection_close(struct db *db)
     PQfinish(db->conn);
     db->conn = NULL;
     db->scope_prepared = false;
+    db->late = false;
     db->broken = false;
     db->discard = false;
     db->listening = false;

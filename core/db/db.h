@@ -25,11 +25,12 @@
 /* A pool of connections under one login. Safe from any thread. */
 struct db_pool;
 struct db_pool_options {
-    const char *conninfo;     /* libpq's, may hold a password: never logged */
-    const char *name;         /* of the login, for messages and application_name: "hooks", "worker", "admin", "owner" */
-    int size;                 /* connections at most */
-    int take_timeout_ms;      /* how long db_take waits for one, and for Postgres to come back */
-    int statement_timeout_ms; /* a statement that takes longer is ended by Postgres (57014); 0: none */
+    const char *conninfo; /* libpq's, may hold a password: never logged */
+    const char *name;     /* of the login, for messages and application_name: "hooks", "worker", "admin", "owner" */
+    int size;             /* connections at most */
+    int take_timeout_ms;  /* how long db_take waits for one, and for Postgres to come back */
+    int statement_timeout_ms; /* a statement that takes longer is ended by Postgres (57014), and a server that doesn't even do that is given up a
+                                 second later (08006); 0: none */
 };
 int db_pool_new(const struct db_pool_options *options, struct db_pool **out, struct err *e); /* connects lazily */
 void db_pool_free(struct db_pool *pool); /* every connection must be back; NULL is fine */

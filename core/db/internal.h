@@ -20,8 +20,10 @@ struct db {
     struct pg_conn *conn; /* NULL: not connected */
     bool *prepared;       /* by enum query: known to this connection's server process */
     bool scope_prepared;
-    bool broken;  /* nothing more can be said on it; closed when given back */
-    bool discard; /* closed when given back, as its session was changed */
+    int answer_ms; /* longest wait for the answer to a statement; 0: any time */
+    bool late;     /* an answer did not come in that time */
+    bool broken;   /* nothing more can be said on it; closed when given back */
+    bool discard;  /* closed when given back, as its session was changed */
     bool listening;
     bool in_transaction;
     char *app; /* the transaction's scope; NULL: none */
@@ -59,7 +61,7 @@ struct step {
 
 /*
  * pipeline.c: sends the steps with one Sync (outside a transaction they are one transaction of their own) and waits for all
- * answers. Returns the first step that failed, NULL when all went well; *lost when the connection didn't last.
+ * answers. Returns the first step that failed, NULL when all went well; *lost when the connection didn't last, or an answer is late.
  */
 struct step *pipeline_run(struct db *db, struct step *steps, size_t count, bool *lost);
 void steps_cleanup(struct step *steps, size_t count);

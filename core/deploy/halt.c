@@ -5,6 +5,7 @@
 #include "core/base/hash.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/pipeline.h"
+#include "core/deploy/put_back.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
 
@@ -83,17 +84,13 @@ static int record_put_back(struct step_run *run, const struct deployment *live, 
                          : step_note(run, "info", e, "Scaling the service down to no tasks.");
 }
 
-/* Safe to repeat: a service that is on this task definition already gets no new deployment. */
 static int put_back(struct step_run *run, const struct deployment *live, enum step_answer *answer, struct err *e)
 {
     const char *name = name_service(run->mem, run->app.name);
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:s, s:i, s:s}", "cluster", run->settings->cluster, "service", name, "desiredCount",
-                   live->release ? run->app.tasks : 0, "taskDefinition", live->task_definition_arn);
     AUTO_JSON json_object *reply = NULL;
 
     *answer = STEP_WAIT;
-    if (!step_call(run, &ECS, "UpdateService", name, ask, &reply, e))
+    if (!put_back_service(run, live, &reply, e))
         return record_put_back(run, live, reply, e);
     if (!is_gone(e))
         return e->code;
@@ -131,6 +128,8 @@ static int watch(struct step_run *run, const struct deployment *live, enum step_
     *answer = STEP_WAIT;
     if (live->release ? state && strcmp(state, "COMPLETED") == 0 : is_scaled_down(reply))
         *answer = STEP_DONE;
+    if (*answer == STEP_DONE)
+        return put_back_surroundings(run, live, e);
     if (live->release && state && strcmp(state, "FAILED") == 0) {
         err_set(e, ERR_INVALID, "v%d was cancelled, but v%d does not come up again: %s", run->release.number,
                 live->release, json_find_text(primary, "/rolloutStateReason", run->mem));

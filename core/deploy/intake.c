@@ -142,14 +142,13 @@ static int read_outcome(const char *name, enum intake_outcome *out, struct err *
 static int ask(struct intake *intake, const struct delivery *delivery, bool again, struct db_rows **rows, struct err *e)
 {
     const struct github_event *event = delivery->event;
-    bool push = event->ignored == NULL;
 
     return db_query_once(intake->pool, NULL, QUERY_INTAKE, rows, e, db_text(delivery->app), db_text(delivery->id),
                          db_text(event->name), db_text(event->ignored), db_bytes(delivery->body_sha256, HASH_SIZE),
                          db_bytes(delivery->body, delivery->body_len), db_text(event->repository),
                          event->repository ? db_int(event->repository_id) : db_null(),
-                         db_text(push ? event->branch : NULL), db_text(push ? event->commit_sha : NULL),
-                         db_text(event->commit_title), db_text(event->pushed_by), db_bool(again));
+                         db_text(event->branch), db_text(event->commit_sha), db_text(event->commit_title),
+                         db_text(event->pushed_by), db_bool(again));
 }
 
 /*

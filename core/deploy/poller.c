@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/hash.h"
+#include "core/base/log.h"
 #include "core/base/test_point.h"
 #include "core/deploy/ownership.h"
 #include "core/tenant/names.h"
@@ -102,6 +104,24 @@ static int wake(struct batch *batch, const char *kind, struct err *e)
     return 0;
 }
 
+/*
+ * AWS did not say: the releases look by themselves, and each tells in its timeline what is wrong. All of them when asking again is no use (a missing permission); else one, so
+ * that something gets on, and a service in trouble isn't asked by all.
+ */
+static void let_look(struct batch *batch, const char *kind, const struct err *cause)
+{
+    bool all = !err_may_retry(cause);
+    uint32_t random = 0;
+    struct err e = { 0 };
+
+    hash_random(&random, sizeof random);
+    for (size_t i = batch->from; i < batch->to; i++)
+        if (all || i == batch->from + random % (batch->to - batch->from))
+            has_news(batch, i);
+    if (wake(batch, kind, &e))
+        log_err(LOG_WARN, "releases that AWS is not asked about were not woken", &e, log_text("kind", kind));
+}
+
 static int poll_batch(struct batch *batch, const struct watch *watch, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
@@ -109,7 +129,9 @@ static int poll_batch(struct batch *batch, const struct watch *watch, struct err
 
     batch->mem = mem;
     code = watch->ask(batch, e);
-    if (!code)
+    if (code)
+        let_look(batch, watch->kind, e);
+    else
         code = wake(batch, watch->kind, e);
     buf_free(&batch->apps);
     buf_free(&batch->numbers);
@@ -140,6 +162,7 @@ int poller_round(const struct poller *poller, int64_t *next_ms, struct err *e)
     AUTO_ROWS struct db_rows *rows = NULL;
     size_t asked = 0;
     int64_t due_ms;
+    int code = 0;
 
     if (db_run_once(poller->db, NULL, QUERY_POLL_NEXT, NULL, 0, &rows, e))
         return e->code;
@@ -148,9 +171,13 @@ int poller_round(const struct poller *poller, int64_t *next_ms, struct err *e)
         *next_ms = due_ms < POLL_LOOK_MS ? due_ms : POLL_LOOK_MS;
         return 0;
     }
-    for (size_t i = 0; i < sizeof watches / sizeof *watches; i++)
-        if (poll_kind(poller, &watches[i], &asked, e))
-            return e->code;
+    for (size_t i = 0; i < sizeof watches / sizeof *watches; i++) {
+        struct err unasked = { 0 }; /* of one service: the other is asked all the same */
+        if (poll_kind(poller, &watches[i], &asked, &unasked)) {
+            *e = unasked;
+            code = unasked.code;
+        }
+    }
     *next_ms = asked ? PAUSE_LEAST_MS : POLL_LOOK_MS; /* due, but not ours to ask: another worker polls */
-    return 0;
+    return code;
 }

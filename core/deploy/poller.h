@@ -4,7 +4,7 @@
  *
  * One worker of the installation polls at a time, under a lease of its own (table poll_leases); any may take over. A release is asked about each second while it is young,
  * and up to every 15 seconds when it is old. What a poll says is only a hint: it wakes the release, whose own step then looks. When nobody polls, each
- * release looks by itself every PIPELINE_POLLED_WAIT_MS.
+ * release looks by itself every PIPELINE_POLLED_WAIT_MS; when AWS refuses to be polled, at once.
  */
 #ifndef BERTH_DEPLOY_POLLER_H
 #define BERTH_DEPLOY_POLLER_H

@@ -214,7 +214,8 @@ static int compare_app(struct db *db, struct estate_place *place, const struct a
         return 0;
     }
     if (app_resources(db, app->name, place->mem, &rows, &s.row_count, e) ||
-        deployment_find(db, app->name, place->mem, &s.live, e))
+        deployment_find(db, app->name, place->mem, &s.live, e) ||
+        (s.live.release && release_app(db, app->name, s.live.release, place->mem, &s.app, e)))
         return e->code;
     s.rows = rows;
     out->apps++;

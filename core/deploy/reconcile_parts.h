@@ -13,7 +13,7 @@
 
 /* An app as berth knows it. */
 struct reconcile_subject {
-    struct app app;
+    struct app app; /* as what is live runs it */
     const struct resource_row *rows;
     size_t row_count;
     struct deployment live;

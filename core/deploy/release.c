@@ -48,6 +48,15 @@ static enum release_halt read_halt(const char *name)
     return strcmp(name, halt_names[HALT_SUPERSEDE]) == 0 ? HALT_SUPERSEDE : HALT_CANCEL;
 }
 
+static int no_such_release(const char *app, int number, struct err *e)
+{
+    if (e->code == ERR_NOT_FOUND) {
+        err_set(e, ERR_NOT_FOUND, "app %s has no release v%d", app, number);
+        err_hint(e, "`berth releases %s` lists the releases there are.", app);
+    }
+    return e->code;
+}
+
 static int read_release(const struct db_rows *rows, size_t row, struct arena *mem, struct release *out, struct err *e)
 {
     int state = place_of(db_get(rows, row, "state"), state_names, RELEASE_STATE_COUNT);
@@ -94,14 +103,27 @@ int release_get(struct db *db, const char *app, int number, struct arena *mem, s
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
-    if (db_query(db, app, QUERY_RELEASE_GET, &rows, e, db_text(app), db_int(number))) {
-        if (e->code == ERR_NOT_FOUND) {
-            err_set(e, ERR_NOT_FOUND, "app %s has no release v%d", app, number);
-            err_hint(e, "`berth releases %s` lists the releases there are.", app);
-        }
-        return e->code;
-    }
+    if (db_query(db, app, QUERY_RELEASE_GET, &rows, e, db_text(app), db_int(number)))
+        return no_such_release(app, number, e);
     return read_release(rows, 0, mem, out, e);
+}
+
+int release_app(struct db *db, const char *app, int number, struct arena *mem, struct app *out, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+    struct app found;
+
+    if (app_get(db, app, mem, &found, e))
+        return e->code;
+    if (db_query(db, app, QUERY_RELEASE_CONFIGURATION, &rows, e, db_text(app), db_int(number)))
+        return no_such_release(app, number, e);
+    found.cpu_units = (int)db_get_int(rows, 0, "cpu_units");
+    found.memory_mib = (int)db_get_int(rows, 0, "memory_mib");
+    found.tasks = (int)db_get_int(rows, 0, "tasks");
+    found.port = (int)db_get_int(rows, 0, "port");
+    found.health_check_path = db_get_copy(rows, 0, "health_check_path", mem);
+    *out = found;
+    return 0;
 }
 
 int release_list_before(struct db *db, const char *app, int before, int limit, struct arena *mem, struct release **out,

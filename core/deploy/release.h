@@ -8,6 +8,7 @@
 #define BERTH_DEPLOY_RELEASE_H
 
 #include "core/db/db.h"
+#include "core/tenant/app.h"
 
 enum step_name { STEP_SOURCE, STEP_IDENTITY, STEP_BUILD, STEP_ROUTE, STEP_ROLLOUT, STEP_LIVE, STEP_COUNT };
 enum release_state {
@@ -57,6 +58,8 @@ struct deployment {
 };
 
 int release_get(struct db *db, const char *app, int number, struct arena *mem, struct release *out, struct err *e);
+/* The app as that release runs it: size, port and health check are those of when it was queued. */
+int release_app(struct db *db, const char *app, int number, struct arena *mem, struct app *out, struct err *e);
 int release_list(struct db *db, const char *app, int limit, struct arena *mem, struct release **out, size_t *count,
                  struct err *e); /* newest first */
 int release_list_before(struct db *db, const char *app, int before, int limit, struct arena *mem, struct release **out,

@@ -11,9 +11,15 @@
 #include "core/tenant/app.h"
 
 #define SPEC_DEREGISTRATION_DELAY_S "30"
+enum { SPEC_PATIENCE_S = 9 * 60 }; /* how long a task that stopped answering stays in service at least */
 #define SPEC_ROLE_POLICY "berth" /* the name of a role's inline policy */
 
 json_object *spec_health_check(const struct app *app); /* Create-, ModifyTargetGroup */
+/* The same path asked for so seldom that a task is unhealthy only after SPEC_PATIENCE_S (see health_check.h). */
+json_object *spec_health_check_patient(const struct app *app);
+json_object *spec_target_group(const struct settings *settings,
+                               const json_object *check); /* what a target group's spec hash is of */
+json_object *spec_load_balancers(const struct app *app, const char *target_group_arn); /* of a service */
 json_object *spec_service(const struct settings *settings, const struct app *app,
                           const char *target_group_arn); /* Create-, UpdateService */
 

@@ -38,7 +38,7 @@ struct step_run {
     bool cleared;          /* set by a step that fails: what it had started has ended or is taken back already */
     const char *intended;  /* the operation of the last intent: "StartBuild" */
     struct arena *mem;     /* of this run of the step */
-    struct app app;
+    struct app app; /* as this release runs it: see release_app */
     struct release release; /* kept up to date by release_set */
 };
 

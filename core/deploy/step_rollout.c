@@ -12,7 +12,9 @@
 
 #include "core/base/text.h"
 #include "core/deploy/failure_notes.h"
+#include "core/deploy/health_check.h"
 #include "core/deploy/ownership.h"
+#include "core/deploy/put_back.h"
 #include "core/deploy/rollout_reason.h"
 #include "core/deploy/specs.h"
 #include "core/deploy/step_scope.h"
@@ -21,6 +23,7 @@
 
 enum {
     ROLLOUT_GIVE_UP_MS = 15 * 60 * 1000,
+    ROLLOUT_CHANGING_MS = (SPEC_PATIENCE_S - 60) * 1000, /* with a minute to take it back in */
     TASKS_DESCRIBED_MAX = 100,    /* DescribeTasks' limit */
     REVISIONS_DESCRIBED_MAX = 20, /* DescribeServiceRevisions' */
     STALE_LOOKS_MAX = 8,          /* looks, half a minute, for which DescribeServices may not know our deployment yet */
@@ -38,11 +41,13 @@ static int keep_deployment(struct step_run *run, const json_object *reply, struc
     return step_note(run, "info", e, "Rolling out %d %s.", run->app.tasks, run->app.tasks == 1 ? "task" : "tasks");
 }
 
+/* The deployment goes on record last, so that what goes with it is made by whoever comes next if this one does not. */
 static int record_service(struct step_run *run, const json_object *reply, const char *hash, struct err *e)
 {
     const char *arn;
 
-    if (json_read_text(reply, "/service/serviceArn", run->mem, &arn, e) ||
+    if (health_check_begin(run, e) ||
+        json_read_text(reply, "/service/serviceArn", run->mem, &arn, e) ||
         resource_record(run, RESOURCE_SERVICE, name_service(run->mem, run->app.name), arn, hash, e))
         return e->code;
     return keep_deployment(run, reply, e);
@@ -227,15 +232,7 @@ static int read_task_log(struct step_run *run, struct rollout_failure *failure, 
 /* Back to what was live, or to no tasks: for a rollout that ECS has not ended by itself in a way that leaves visitors served. */
 static int withdraw(struct step_run *run, const struct deployment *live, struct err *e)
 {
-    const char *name = name_service(run->mem, run->app.name);
-    bool first = live->release == 0;
-    AUTO_JSON json_object *ask =
-        json_build("{s:s, s:s, s:i, s:s}", "cluster", run->settings->cluster, "service", name, "desiredCount",
-                   first ? 0 : run->app.tasks, "taskDefinition", first ? NULL : live->task_definition_arn);
-
-    if (!step_call(run, &ECS, "UpdateService", name, ask, NULL, e) || is_gone(e))
-        return 0;
-    return e->code;
+    return !put_back_service(run, live, NULL, e) || is_gone(e) ? 0 : (int)e->code;
 }
 
 /* What the load balancer says of a target that fails its health checks now; NULL: of none. */
@@ -275,7 +272,7 @@ static int fail(struct step_run *run, const char *said, const char *gone_back_to
         err_may_retry(e))
         return e->code;
     is_back = gone_back_to && live.release && strcmp(gone_back_to, live.task_definition_arn) == 0;
-    if (!is_back && withdraw(run, &live, e))
+    if (is_back ? put_back_surroundings(run, &live, e) : withdraw(run, &live, e))
         return e->code;
     run->cleared = true;
     if (failure_note_tasks(run, tasks, e) || failure_note_log(run, "app log", &failure.log, e))
@@ -362,11 +359,15 @@ static int find_older(struct step_run *run, const char *definition, int *older, 
 
 static int put_right(struct step_run *run, int older, struct err *e)
 {
-    AUTO_JSON json_object *reply = NULL;
+    AUTO_JSON json_object *settings = NULL, *reply = NULL;
+    struct resource group;
 
+    if (resource_find(run, RESOURCE_TARGET_GROUP, &group, e))
+        return e->code;
+    settings = spec_service(run->settings, &run->app, group.arn);
     if (step_note(run, "retry", e, "Somebody put v%d in the place of v%d: rolling v%d out again.", older,
                   run->release.number, run->release.number) ||
-        service_update(run, NULL, &reply, e))
+        service_update(run, settings, &reply, e))
         return e->code;
     return keep_deployment(run, reply, e);
 }
@@ -399,6 +400,26 @@ static int replaced(struct step_run *run, const json_object *service, enum step_
 
 /* The watch */
 
+/* What ECS doesn't end by itself is given up; a change of the health check leaves less time (see health_check.h). */
+static int give_up_late(struct step_run *run, struct err *e)
+{
+    bool changing = false;
+    int64_t most_ms;
+    const char *said;
+
+    if (health_check_is_changing(run, &changing, e))
+        return e->code;
+    most_ms = changing ? ROLLOUT_CHANGING_MS : ROLLOUT_GIVE_UP_MS;
+    run->patience_ms = most_ms - run->release.step_age_ms;
+    if (run->patience_ms > 0)
+        return 0;
+    said = arena_printf(run->mem, "its tasks were not steady after %d minutes", (int)(most_ms / 60000));
+    if (changing)
+        said = arena_printf(run->mem, "%s; each has to answer GET %s, which is the health check since this release",
+                            said, run->app.health_check_path);
+    return fail(run, said, NULL, e);
+}
+
 static int judge(struct step_run *run, const json_object *primary, enum step_answer *answer, struct err *e)
 {
     const char *state = json_find_text(primary, "/rolloutState", run->mem);
@@ -407,16 +428,14 @@ static int judge(struct step_run *run, const json_object *primary, enum step_ans
     *answer = STEP_WAIT;
     run->waits_for = WAITS_FOR_SERVICE;
     if (state && strcmp(state, "COMPLETED") == 0) {
+        if (health_check_settle(run, e))
+            return e->code;
         *answer = STEP_DONE;
         return 0;
     }
     if (state && strcmp(state, "FAILED") == 0)
         return fail(run, reason, NULL, e);
-    run->patience_ms = ROLLOUT_GIVE_UP_MS - run->release.step_age_ms;
-    if (run->patience_ms > 0)
-        return 0;
-    return fail(run, arena_printf(run->mem, "its tasks were not steady after %d minutes", ROLLOUT_GIVE_UP_MS / 60000),
-                NULL, e);
+    return give_up_late(run, e);
 }
 
 /* Somebody had ECS deploy our task definition once more: that deployment is the one that counts now. */

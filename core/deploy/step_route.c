@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/deploy/health_check.h"
 #include "core/deploy/listener_room.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/specs.h"
@@ -56,9 +57,10 @@ static int require_ours(struct step_run *run, const char *arn, const char *what,
     return ownership_require(json_at(reply, "/TagDescriptions/0/Tags"), what, run->app.name, e);
 }
 
-static int target_group_create(struct step_run *run, const char *name, const char **arn, struct err *e)
+static int target_group_create(struct step_run *run, const struct app *checked, const char *name, const char **arn,
+                               struct err *e)
 {
-    AUTO_JSON json_object *ask = spec_health_check(&run->app);
+    AUTO_JSON json_object *ask = spec_health_check(checked);
     AUTO_JSON json_object *reply = NULL;
 
     json_put(ask, "Name", json_text(name));
@@ -72,16 +74,9 @@ static int target_group_create(struct step_run *run, const char *name, const cha
     return json_read_text(reply, "/TargetGroups/0/TargetGroupArn", run->mem, arn, e);
 }
 
-static int target_group_modify(struct step_run *run, const char *name, const char *arn, struct err *e)
-{
-    AUTO_JSON json_object *ask = spec_health_check(&run->app);
-
-    json_put(ask, "TargetGroupArn", json_text(arn));
-    return step_call(run, &ELBV2, "ModifyTargetGroup", name, ask, NULL, e);
-}
-
 /* A group of the first generation, from the given one on, that is free or ours and can be made to fit. */
-static int target_group_make(struct step_run *run, int generation, const char **name, const char **arn, struct err *e)
+static int target_group_make(struct step_run *run, const struct app *checked, int generation, const char **name,
+                             const char **arn, struct err *e)
 {
     for (; generation <= GENERATIONS_MAX; generation++) {
         bool fits = false;
@@ -89,11 +84,13 @@ static int target_group_make(struct step_run *run, int generation, const char **
         if (target_group_find(run, *name, arn, &fits, e))
             return e->code;
         if (!*arn)
-            return target_group_create(run, *name, arn, e);
+            return target_group_create(run, checked, *name, arn, e);
         if (require_ours(run, *arn, arena_printf(run->mem, "target group %s", *name), e))
             return e->code;
-        if (fits)
-            return target_group_modify(run, *name, *arn, e);
+        if (fits) {
+            AUTO_JSON json_object *check = spec_health_check(checked);
+            return health_check_put(run, *name, *arn, check, e);
+        }
     }
     return err_set(e, ERR_QUOTA, "%s has used up its %d target group names", run->app.name, GENERATIONS_MAX);
 }
@@ -116,16 +113,16 @@ static int generation_of(const struct resource *group)
 
 static int target_group_ensure(struct step_run *run, struct resource *group, struct err *e)
 {
-    AUTO_JSON json_object *check = spec_health_check(&run->app);
-    AUTO_JSON json_object *spec =
-        json_build("{s:s, s:s, s:O}", "vpc", run->settings->vpc, "delay", deregistration_delay_s, "check", check);
-    const char *hash = spec_hash(run->mem, spec);
+    struct app checked;
+    const char *hash;
 
-    if (resource_find(run, RESOURCE_TARGET_GROUP, group, e))
+    /* A health check that this release changes is the rollout's to change. */
+    if (health_check_of_live(run, &checked, e) || resource_find(run, RESOURCE_TARGET_GROUP, group, e))
         return e->code;
+    hash = health_check_hash(run, &checked);
     if (group->spec_hash && strcmp(group->spec_hash, hash) == 0)
         return 0;
-    if (target_group_make(run, generation_of(group), &group->name, &group->arn, e) ||
+    if (target_group_make(run, &checked, generation_of(group), &group->name, &group->arn, e) ||
         set_deregistration_delay(run, group->name, group->arn, e))
         return step_not_yet(e);
     return resource_record(run, RESOURCE_TARGET_GROUP, group->name, group->arn, hash, e);

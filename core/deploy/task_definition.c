@@ -19,6 +19,11 @@ static json_object *log_configuration(struct step_run *run)
                       "awslogs-stream-prefix", LOG_PREFIX_APP, "mode", "non-blocking", "max-buffer-size", "10m");
 }
 
+static json_object *port_mappings(const struct step_run *run)
+{
+    return json_build("[{s:i, s:s}]", "containerPort", run->app.port, "protocol", "tcp");
+}
+
 static json_object *container(struct step_run *run)
 {
     const struct policy_scope scope = step_scope(run);
@@ -30,8 +35,8 @@ static json_object *container(struct step_run *run)
                                           pair("BERTH_COMMIT", run->release.commit_sha));
 
     /* The init process reaps what the app leaves behind and passes signals on, so a stop doesn't wait for its 30 seconds. */
-    return json_build("{s:s, s:s, s:b, s:[{s:i, s:s}], s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image,
-                      "essential", 1, "portMappings", "containerPort", run->app.port, "protocol", "tcp", "environment",
+    return json_build("{s:s, s:s, s:b, s:o, s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image,
+                      "essential", 1, "portMappings", port_mappings(run), "environment",
                       environment, "logConfiguration", log_configuration(run), "linuxParameters", "initProcessEnabled",
                       1);
 }
@@ -76,14 +81,31 @@ static const char *const carried[] = {
     "ephemeralStorage",
 };
 
-/* The app is told which release it runs as; everything else stays as it was. */
-static void rename_release(json_object *containers, const char *number)
+static void give(json_object *environment, const char *name, const char *value)
 {
+    json_object *found = item_find(environment, "/name", name);
+
+    if (found)
+        json_put(found, "value", json_text(value));
+}
+
+/* The app is told which release it runs as. Size and port are the same as ever, unless the release gone back to is from before they were fixed on it: then they are what the
+ * quotas and the load balancer were told. Everything else stays as it was. */
+static void fit_to_release(struct step_run *run, json_object *copy)
+{
+    const char *port = arena_printf(run->mem, "%d", run->app.port);
+    json_object *containers = json_at(copy, "/containerDefinitions");
+
+    json_put(copy, "cpu", json_text(arena_printf(run->mem, "%d", run->app.cpu_units)));
+    json_put(copy, "memory", json_text(arena_printf(run->mem, "%d", run->app.memory_mib)));
     for (size_t i = 0; i < json_length(containers); i++) {
-        json_object *environment = json_at(json_item(containers, i), "/environment");
-        json_object *found = item_find(environment, "/name", "BERTH_RELEASE");
-        if (found)
-            json_put(found, "value", json_text(number));
+        json_object *one = json_item(containers, i);
+        const char *name = json_find_text(one, "/name", run->mem);
+        give(json_at(one, "/environment"), "BERTH_RELEASE", arena_printf(run->mem, "%d", run->release.number));
+        if (!name || strcmp(name, CONTAINER_NAME) != 0)
+            continue;
+        give(json_at(one, "/environment"), "PORT", port);
+        json_put(one, "portMappings", port_mappings(run));
     }
 }
 
@@ -104,7 +126,7 @@ static int copy_of(struct step_run *run, const char *arn, json_object **ask, str
         if (part)
             json_put(*ask, carried[i], json_hold(part));
     }
-    rename_release(json_at(*ask, "/containerDefinitions"), number);
+    fit_to_release(run, *ask);
     tags = ownership_tags_lower(run->app.name);
     json_append(tags, json_build("{s:s, s:s}", "key", TAG_RELEASE, "value", number));
     json_put(*ask, "tags", tags);

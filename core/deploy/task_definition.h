@@ -1,5 +1,5 @@
 /*
- * task_definition - what a release's tasks are: its image by digest, the app's size and roles, its log group.
+ * task_definition - what a release's tasks are: its image by digest, size and port as fixed on it, the app's roles and log group.
  */
 #ifndef BERTH_DEPLOY_TASK_DEFINITION_H
 #define BERTH_DEPLOY_TASK_DEFINITION_H

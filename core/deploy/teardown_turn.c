@@ -126,8 +126,7 @@ static int remove_missed_rules(struct teardown_run *run, struct err *e)
     *e = (struct err){ 0 };
     if (remove_found(run, ESTATE_LISTENER_RULE, &rules, e))
         return e->code;
-    if (rules == 0)
-        *e = in_use;
+    *e = rules ? (struct err){ 0 } : in_use; /* a page may show a rule that the one before had, too: gone by then */
     return e->code;
 }
 
@@ -284,6 +283,12 @@ static bool make_move(struct teardown_run *run, const struct teardown_step *step
     return to->kind == TO_NEXT;
 }
 
+/* A missing permission, too: a person who adds it finds the teardown going on, and until then its hint says which. */
+static bool may_retry(const struct err *e)
+{
+    return pipeline_may_retry(e) || e->code == ERR_DENIED;
+}
+
 static struct teardown_move next_move(const struct teardown_run *run, const struct teardown_step *step,
                                       enum step_answer answer, struct err *e)
 {
@@ -299,10 +304,9 @@ static struct teardown_move next_move(const struct teardown_run *run, const stru
                 step->give_up_s / 60);
         err_hint(e, "`berth destroy %s --dry-run` shows what is left; run the command again to go on.", run->app);
     }
-    if (e->code && (late || !pipeline_may_retry(e))) {
-        permission_hint(e);
+    permission_hint(e);
+    if (e->code && (late || !may_retry(e)))
         return (struct teardown_move){ .kind = TO_FAIL, .error = e->message, .hint = e->hint };
-    }
     if (!e->code)
         return (struct teardown_move){ .kind = TO_PAUSE,
                                        .waited = true,

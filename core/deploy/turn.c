@@ -71,7 +71,7 @@ static int load(struct turn *turn, struct db *db, void *context, struct err *e)
     const struct claimed *claimed = context;
     struct step_run *run = &turn->run;
 
-    if (app_get(db, claimed->app, run->mem, &run->app, e) ||
+    if (release_app(db, claimed->app, claimed->number, run->mem, &run->app, e) ||
         release_get(db, claimed->app, claimed->number, run->mem, &run->release, e))
         return e->code;
     turn->loaded_ms = clock_monotonic_ms(turn->place->clock);
@@ -336,6 +336,7 @@ static bool halt(struct turn *turn)
     struct move move;
 
     run_halt(turn, &answer, &e);
+    permission_hint(&e);
     move = halt_next_move(&turn->run, answer, &e);
     return move_and_tell(turn, &move, &e);
 }

@@ -45,6 +45,7 @@ struct worker {
     unsigned wakes; /* counts what might have brought work */
     int threads_left;
     int next_index;
+    int64_t look_ms;    /* of a drain that ended: until the next look at a branch is due; -1: none is */
     bool in_trouble;    /* the database can't be asked; said once */
     struct err failure; /* why a drain ended with work left */
 };
@@ -92,41 +93,78 @@ static void set_trouble(struct worker *worker, const struct err *e)
         log_event(LOG_INFO, "releases can be taken from the database again", log_text("worker", worker->host));
 }
 
-/* *due_ms: until there is something to claim; *none: nothing waits at all. */
-static int next_due(struct worker *worker, int64_t *due_ms, bool *none, struct err *e)
+/* Until there is something to claim, ms; -1: nothing waits at all. */
+struct due {
+    int64_t release_ms; /* a teardown too */
+    int64_t look_ms;
+};
+
+static int next_due(struct worker *worker, struct due *due, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
     if (db_run_once(worker->place.options->db, NULL, QUERY_RELEASE_NEXT_DUE, NULL, 0, &rows, e))
         return e->code;
-    *none = db_get(rows, 0, "due_ms") == NULL;
-    *due_ms = db_get_int(rows, 0, "due_ms");
+    due->release_ms = db_get(rows, 0, "due_ms") ? db_get_int(rows, 0, "due_ms") : -1;
+    due->look_ms = db_get(rows, 0, "look_ms") ? db_get_int(rows, 0, "look_ms") : -1;
+    return 0;
+}
+
+/* A drain takes a look that is due, and does not wait for one that will be: a bucket may take an hour to refill. */
+static bool is_drained(struct worker *worker, const struct due *due)
+{
+    if (!worker->place.options->drain || due->release_ms >= 0 || due->look_ms == 0)
+        return false;
+    pthread_mutex_lock(&worker->mutex);
+    worker->look_ms = due->look_ms;
+    pthread_mutex_unlock(&worker->mutex);
+    return true;
+}
+
+static int64_t pause_until(const struct due *due)
+{
+    int64_t ms = LOOK_MS;
+
+    if (due->release_ms >= 0 && due->release_ms < ms)
+        ms = due->release_ms;
+    if (due->look_ms >= 0 && due->look_ms < ms)
+        ms = due->look_ms;
+    return ms < LOOK_LEAST_MS ? LOOK_LEAST_MS : ms;
+}
+
+/*
+ * Teardowns are rare and their turns short; after the releases they would wait for ever while there is always one due. Looks wait for GitHub, so they and the
+ * releases take turns: neither then waits while there is always one of the other due.
+ */
+static int take(struct worker *worker, const char *name, unsigned turn, bool *taken, struct err *e)
+{
+    int (*const first)(struct turn_place *, const char *, bool *, struct err *) = turn % 2 ? turn_take : look_take;
+    int (*const second)(struct turn_place *, const char *, bool *, struct err *) = turn % 2 ? look_take : turn_take;
+
+    if (teardown_take(&worker->place, name, taken, e) || (!*taken && first(&worker->place, name, taken, e)) ||
+        (!*taken && second(&worker->place, name, taken, e)))
+        return e->code;
     return 0;
 }
 
 /* One turn, or a wait for work; *finished when draining and nothing is left. */
-static int turn_or_wait(struct worker *worker, const char *name, bool *finished, struct err *e)
+static int turn_or_wait(struct worker *worker, const char *name, unsigned turn, bool *finished, struct err *e)
 {
     unsigned seen = wakes_so_far(worker);
-    int64_t due_ms = 0;
-    bool taken = false, none = false;
+    struct due due = { 0 };
+    bool taken = false;
 
-    /* Teardowns are rare and their turns short; after the releases they would wait for ever while there is always one due. */
-    if (teardown_take(&worker->place, name, &taken, e) || (!taken && look_take(&worker->place, name, &taken, e)) ||
-        (!taken && turn_take(&worker->place, name, &taken, e)))
+    if (take(worker, name, turn, &taken, e))
         return e->code;
     if (taken) {
         wake_all(worker); /* it may have ended, and let the app's next release begin */
         return 0;
     }
-    if (next_due(worker, &due_ms, &none, e))
+    if (next_due(worker, &due, e))
         return e->code;
-    *finished = none && worker->place.options->drain;
-    if (*finished)
-        return 0;
-    if (none || due_ms > LOOK_MS)
-        due_ms = LOOK_MS;
-    wait_for_wake(worker, seen, due_ms < LOOK_LEAST_MS ? LOOK_LEAST_MS : due_ms);
+    *finished = is_drained(worker, &due);
+    if (!*finished)
+        wait_for_wake(worker, seen, pause_until(&due));
     return 0;
 }
 
@@ -155,6 +193,7 @@ static void *thread_main(void *context)
     struct worker *worker = context;
     char name[WORKER_NAME_MAX];
     int64_t pause_ms = TROUBLE_PAUSE_MS;
+    unsigned turn = 0;
     bool finished = false;
 
     pthread_mutex_lock(&worker->mutex);
@@ -162,7 +201,7 @@ static void *thread_main(void *context)
     pthread_mutex_unlock(&worker->mutex);
     while (!worker->place.stopping && !finished) {
         struct err e = { 0 };
-        if (turn_or_wait(worker, name, &finished, &e) == 0) {
+        if (turn_or_wait(worker, name, turn++, &finished, &e) == 0) {
             set_trouble(worker, NULL);
             pause_ms = TROUBLE_PAUSE_MS;
             continue;
@@ -355,7 +394,7 @@ static void close_fd(int fd)
 int worker_run(const struct worker_options *options, int stop_fd, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    struct worker worker = { .mem = mem, .stop_fd = stop_fd, .done_fd = -1, .wake_fd = -1 };
+    struct worker worker = { .mem = mem, .stop_fd = stop_fd, .done_fd = -1, .wake_fd = -1, .look_ms = -1 };
     pthread_t *threads = arena_array(mem, (size_t)options->threads, sizeof *threads);
     pthread_t poller;
     bool polls = false;
@@ -372,6 +411,9 @@ int worker_run(const struct worker_options *options, int stop_fd, struct err *e)
         pthread_join(threads[i], NULL);
     if (polls)
         pthread_join(poller, NULL);
+    if (worker.look_ms > 0)
+        log_event(LOG_INFO, "nothing is left but to look at a branch again, later",
+                  log_int("in_s", (worker.look_ms + 999) / 1000));
     close_fd(worker.wake_fd);
     close_fd(worker.done_fd);
     pthread_cond_destroy(&worker.woken);

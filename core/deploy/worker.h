@@ -18,7 +18,7 @@ struct worker_options {
     const struct github *github;
     const struct clock *clock; /* NULL: clock_system */
     int threads;
-    bool drain;                        /* do what is due, wait for what is under way, and end when nothing is left */
+    bool drain; /* do what is due, wait for what is under way, and end when nothing is left, or only later looks */
     const struct pipeline_step *steps; /* STEP_COUNT of them; NULL: berth's own. For tests */
 };
 

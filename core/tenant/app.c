@@ -1,5 +1,6 @@
 #include "core/tenant/app.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -153,6 +154,38 @@ static int nearest_memory(const struct size *size, int memory_mib)
     return size->memory_from + steps * size->memory_step;
 }
 
+static int least_memory(const struct size *size)
+{
+    return size->cpu_units == SMALLEST_CPU ? SMALLEST_MEMORY : size->memory_from;
+}
+
+/* More memory than goes with so many CPU units goes with more of them, and less with fewer. NULL: with none. */
+static const struct size *size_for_memory(const struct size *size, int memory_mib)
+{
+    int step = memory_mib > size->memory_to ? 1 : -1;
+
+    if (memory_mib >= least_memory(size) && memory_mib <= size->memory_to)
+        return NULL;
+    for (const struct size *other = size + step; other >= sizes && other < sizes + SIZES; other += step)
+        if (memory_mib >= least_memory(other) && memory_mib <= other->memory_to)
+            return other;
+    return NULL;
+}
+
+/* Of so many CPU units: what memory goes with them, the nearest, and the nearest size with the memory that was meant. */
+static int hint_memory(const struct size *size, int memory_mib, struct err *e)
+{
+    const struct size *other = size_for_memory(size, memory_mib);
+    char or_other[64] = "";
+
+    if (other)
+        snprintf(or_other, sizeof or_other, ", or %d CPU units with %d MiB", other->cpu_units,
+                 nearest_memory(other, memory_mib));
+    return err_hint(e, "%d CPU units go with %s%d to %d MiB in steps of %d; the nearest is %d MiB%s.", size->cpu_units,
+                    size->cpu_units == SMALLEST_CPU ? "512 MiB or " : "", size->memory_from, size->memory_to,
+                    size->memory_step, nearest_memory(size, memory_mib), or_other);
+}
+
 int app_check_size(int cpu_units, int memory_mib, struct err *e)
 {
     const struct size *near = &sizes[0];
@@ -169,9 +202,7 @@ int app_check_size(int cpu_units, int memory_mib, struct err *e)
         return err_hint(e,
                         "CPU units are 256, 512, 1024, 2048, 4096, 8192 or 16384; the nearest size is %d with %d MiB.",
                         near->cpu_units, memory);
-    return err_hint(e, "%d CPU units go with %s%d to %d MiB in steps of %d; the nearest is %d MiB.", cpu_units,
-                    cpu_units == SMALLEST_CPU ? "512 MiB or " : "", near->memory_from, near->memory_to,
-                    near->memory_step, memory);
+    return hint_memory(near, memory_mib, e);
 }
 
 size_t app_sizes(struct arena *mem, const struct app_size **out)

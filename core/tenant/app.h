@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "core/base/json.h"
 #include "core/db/db.h"
 
 enum {
@@ -72,11 +73,13 @@ enum app_setting {
 const char *app_setting_name(enum app_setting setting);                                     /* "cpu_units" */
 const char *app_setting_title(enum app_setting setting);                                    /* "CPU units" */
 const char *app_setting_text(const struct app *app, enum app_setting s, struct arena *mem); /* its value: "256" */
+json_object *app_setting_json(const struct app *app, enum app_setting setting); /* a number where it is one */
+bool app_setting_find(const char *name, enum app_setting *out);
 
 struct app_edit {
     enum app_setting setting;
     const char *to;
-    const char *was; /* what its author saw; NULL: whatever it is now */
+    const char *was; /* what its author saw; NULL: whatever it is now. Somebody else's change to the same is none */
 };
 /* An edit that another operator was quicker with. */
 struct app_difference {
@@ -100,6 +103,9 @@ struct app_update {
  */
 int app_update(struct db_pool *admin, const char *name, const char *actor, const struct app_edit *edits, size_t count,
                struct arena *mem, struct app_update *out, struct err *e);
+/* The same, but nothing is written: what it would change, or why it would be refused. */
+int app_update_try(struct db_pool *admin, const char *name, const struct app_edit *edits, size_t count,
+                   struct arena *mem, struct app_update *out, struct err *e);
 
 /*
  * Paused, an app takes no pushes: they are stored, and its branch is looked at when it is resumed. What is under way goes on, and what is live stays. *changed false: it

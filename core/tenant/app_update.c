@@ -62,6 +62,25 @@ const char *app_setting_text(const struct app *app, enum app_setting setting, st
     return text ? text : "";
 }
 
+json_object *app_setting_json(const struct app *app, enum app_setting setting)
+{
+    struct app copy = *app;
+    const int *number = number_of(&copy, setting);
+
+    return number ? json_number(*number) : json_text(*text_of(&copy, setting) ? *text_of(&copy, setting) : "");
+}
+
+bool app_setting_find(const char *name, enum app_setting *out)
+{
+    for (int i = 0; i < APP_SETTING_COUNT; i++) {
+        if (strcmp(settings[i].name, name) == 0) {
+            *out = (enum app_setting)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- One change's transaction ---- */
 
 static int begin(struct db *db, const char *name, struct arena *mem, struct app *out, struct err *e)
@@ -87,6 +106,17 @@ static int audit(struct db *db, const char *name, const char *actor, const char 
                     db_text(json_to_text(then, mem)), db_text(json_to_text(now, mem)));
 }
 
+/* A push that there was no room for, or that came while it was paused: the branch is looked at now. */
+static int hasten(struct db *db, const char *name, bool *look, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+
+    if (db_query(db, name, QUERY_LOOKS_HASTEN, &rows, e, db_text(name)))
+        return e->code;
+    *look = db_get_int(rows, 0, "hastened") > 0;
+    return 0;
+}
+
 /* ---- Settings ---- */
 
 static int set_one(struct app *app, const struct app_edit *edit, struct arena *mem, struct err *e)
@@ -109,14 +139,17 @@ static int set_one(struct app *app, const struct app_edit *edit, struct arena *m
     return 0;
 }
 
-/* Whether what the author saw is there still; a text of patterns with other spaces is the same. */
+/* A text of patterns with other spaces is the same. */
+static bool is_now(const struct app *app, enum app_setting setting, const char *value, struct arena *mem)
+{
+    return strcmp(app_setting_text(app, setting, mem),
+                  setting == APP_PATH_FILTER ? path_filter_tidy(value, mem) : value) == 0;
+}
+
+/* What the author saw is there still; or somebody else was quicker, and wanted the same. */
 static bool is_seen(const struct app *app, const struct app_edit *edit, struct arena *mem)
 {
-    const char *now = app_setting_text(app, edit->setting, mem);
-
-    if (!edit->was)
-        return true;
-    return strcmp(now, edit->setting == APP_PATH_FILTER ? path_filter_tidy(edit->was, mem) : edit->was) == 0;
+    return !edit->was || is_now(app, edit->setting, edit->was, mem) || is_now(app, edit->setting, edit->to, mem);
 }
 
 static int add_difference(struct db *db, const struct app_edit *edit, struct arena *mem, struct app_update *out,
@@ -228,36 +261,43 @@ static int check_quota(struct db *db, struct app_update *out, struct err *e)
                     after->name, quota, (long long)db_get_int(rows, 0, "needed"));
 }
 
+static bool is_changed(const struct app_update *update, struct arena *mem)
+{
+    for (int i = 0; i < APP_SETTING_COUNT; i++)
+        if (!is_now(&update->after, (enum app_setting)i, app_setting_text(&update->before, (enum app_setting)i, mem),
+                    mem))
+            return true;
+    return false;
+}
+
 /* Writes what differs, with its audit row; nothing when nothing does. */
 static int write(struct db *db, const char *actor, struct arena *mem, struct app_update *out, struct err *e)
 {
     const struct app *after = &out->after;
     AUTO_JSON json_object *was = json_new_object(), *is = json_new_object();
+    bool looks;
 
     for (int i = 0; i < APP_SETTING_COUNT; i++) {
-        const char *before = app_setting_text(&out->before, (enum app_setting)i, mem);
-        const char *now = app_setting_text(after, (enum app_setting)i, mem);
-        bool number = i <= APP_PORT;
-        int64_t old = 0, new = 0;
-
-        if (strcmp(before, now) == 0)
+        enum app_setting setting = (enum app_setting)i;
+        if (is_now(after, setting, app_setting_text(&out->before, setting, mem), mem))
             continue;
         out->changed = true;
-        number = number && text_parse_int(before, 0, INT32_MAX, &old) && text_parse_int(now, 0, INT32_MAX, &new);
-        json_put(was, settings[i].name, number ? json_number(old) : json_text(before));
-        json_put(is, settings[i].name, number ? json_number(new) : json_text(now));
+        json_put(was, settings[i].name, app_setting_json(&out->before, setting));
+        json_put(is, settings[i].name, app_setting_json(after, setting));
     }
     if (!out->changed)
         return 0;
     if (db_query(db, after->name, QUERY_APP_SETTLE, NULL, e, db_text(after->name), db_int(after->cpu_units),
                  db_int(after->memory_mib), db_int(after->tasks), db_int(after->port),
-                 db_text(after->health_check_path), db_text(after->branch), db_text(after->path_filter)))
+                 db_text(after->health_check_path), db_text(after->branch), db_text(after->path_filter)) ||
+        (is_resized(&out->before, after) && hasten(db, after->name, &looks, e)))
         return e->code;
     return audit(db, after->name, actor, "app.update", json_hold(was), json_hold(is), e);
 }
 
-int app_update(struct db_pool *admin, const char *name, const char *actor, const struct app_edit *edits, size_t count,
-               struct arena *mem, struct app_update *out, struct err *e)
+/* actor NULL: nothing is written. */
+static int update(struct db_pool *admin, const char *name, const char *actor, const struct app_edit *edits,
+                  size_t count, struct arena *mem, struct app_update *out, struct err *e)
 {
     AUTO_DB struct db *db = NULL;
 
@@ -265,12 +305,28 @@ int app_update(struct db_pool *admin, const char *name, const char *actor, const
     if (db_take(admin, &db, e))
         return e->code;
     if (begin(db, name, mem, &out->before, e) || find_differences(db, edits, count, mem, out, e) ||
-        apply(edits, count, mem, out, e) || check_quota(db, out, e) || write(db, actor, mem, out, e)) {
+        apply(edits, count, mem, out, e) || check_quota(db, out, e) || (actor && write(db, actor, mem, out, e))) {
         out->changed = false;
         db_rollback(db);
         return e->code;
     }
-    return db_commit(db, e);
+    if (actor)
+        return db_commit(db, e);
+    out->changed = is_changed(out, mem);
+    db_rollback(db);
+    return 0;
+}
+
+int app_update(struct db_pool *admin, const char *name, const char *actor, const struct app_edit *edits, size_t count,
+               struct arena *mem, struct app_update *out, struct err *e)
+{
+    return update(admin, name, actor, edits, count, mem, out, e);
+}
+
+int app_update_try(struct db_pool *admin, const char *name, const struct app_edit *edits, size_t count,
+                   struct arena *mem, struct app_update *out, struct err *e)
+{
+    return update(admin, name, NULL, edits, count, mem, out, e);
 }
 
 /* ---- Pause and resume ---- */
@@ -282,16 +338,6 @@ static int set_state(struct db *db, const struct app *app, const char *actor, co
         return e->code;
     return audit(db, app->name, actor, action, json_build("{s:s}", "state", app->state),
                  json_build("{s:s}", "state", state), e);
-}
-
-static int hasten(struct db *db, const char *name, bool *look, struct err *e)
-{
-    AUTO_ROWS struct db_rows *rows = NULL;
-
-    if (db_query(db, name, QUERY_LOOKS_HASTEN, &rows, e, db_text(name)))
-        return e->code;
-    *look = db_get_int(rows, 0, "hastened") > 0;
-    return 0;
 }
 
 /* look NULL: it is paused. */

@@ -16,10 +16,9 @@ enum {
     REVIVE_PAUSE_MS = 1000,
     HOOK_SECRET_RETRY_MS = 5000,                  /* between calls while there is no secret to use */
     HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
-    WAIT_MS = 2000,                               /* longest wait for another thread's call */
-    CROWDED_WAIT_MS = 250,                        /* the same, with WAITERS_MAX before it */
-    WAITERS_MAX =
-        48 /* threads that wait so long for one app: a Secrets Manager that hangs must not let one name hold them all */
+    WAIT_MS = 2000,        /* how long others wait for a call, from its beginning; then it hangs, and nobody does */
+    CROWDED_WAIT_MS = 250, /* the same, of what did not match, with WAITERS_MAX before it */
+    WAITERS_MAX = 48       /* threads that forgers may hold so long while Secrets Manager hangs */
 };
 
 /* What is known of one app's secrets; under the cache's lock. */
@@ -31,6 +30,7 @@ struct entry {
     int64_t asked_ms;   /* of the last call's end; 0: never asked */
     int64_t renewed_ms; /* of the last call's end that was made though there was a secret; 0: none was */
     bool asking;
+    int64_t asking_ms; /* since when */
     int waiters;
     struct err failure; /* of the last call; code 0: it succeeded */
 };
@@ -206,6 +206,7 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
 
     bool renewal = entry->current != NULL;
     entry->asking = true;
+    entry->asking_ms = clock_monotonic_ms(cache->clock);
     pthread_mutex_unlock(&cache->lock);
     int code = ask_aws(cache, entry->app, &answer, &e);
     pthread_mutex_lock(&cache->lock);
@@ -227,10 +228,17 @@ static void refresh(struct hook_secrets *cache, struct entry *entry)
     pthread_cond_broadcast(&cache->answered);
 }
 
-/* Waits for the call that another thread is making; not for long, and with many others only for a moment, in which a healthy Secrets Manager has answered. */
+/*
+ * Waits for the call that another thread is making. Without a secret there is nothing else to do: a crowd of first pushes gets its answer, and is not sent away.
+ * What did not match the one that is known is a forger's, most likely, or it was changed a moment ago.
+ */
 static void await(struct hook_secrets *cache, struct entry *entry)
 {
-    struct timespec until = clock_after_ms(entry->waiters < WAITERS_MAX ? WAIT_MS : CROWDED_WAIT_MS);
+    int64_t left_ms = entry->asking_ms + WAIT_MS - clock_monotonic_ms(cache->clock);
+
+    if (entry->current && entry->waiters >= WAITERS_MAX && left_ms > CROWDED_WAIT_MS)
+        left_ms = CROWDED_WAIT_MS;
+    struct timespec until = clock_after_ms(left_ms > 0 ? left_ms : 0);
 
     entry->waiters++;
     while (entry->asking) {

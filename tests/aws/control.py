@@ -138,8 +138,8 @@ class Control:
     def faults(self, _query):
         return {"rules": self._world.faults.listed()}
 
-    def clear_faults(self, _query):
-        self._world.faults.clear()
+    def clear_faults(self, query):
+        self._world.faults.clear(int(query["id"]) if "id" in query else None)
         return {}
 
     # How builds and services end, and what somebody else does

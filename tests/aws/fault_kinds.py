@@ -33,6 +33,12 @@ DENIED = {"query": ("AccessDenied", 403), "ec2": ("UnauthorizedOperation", 403),
 DENIED_ELSEWHERE = ("AccessDeniedException", 400)
 # Where the prefix of a service's actions in policies isn't the name of botocore's model.
 ACTION_PREFIX = {"elbv2": "elasticloadbalancing"}
+# "Policy actions for Amazon S3": where an action isn't named as its operation.
+S3_ACTIONS = {
+    "HeadObject": "GetObject", "HeadBucket": "ListBucket", "ListObjects": "ListBucket", "ListObjectsV2": "ListBucket",
+    "ListObjectVersions": "ListBucketVersions", "ListMultipartUploads": "ListBucketMultipartUploads", "CreateMultipartUpload": "PutObject",
+    "UploadPart": "PutObject", "CompleteMultipartUpload": "PutObject", "DeleteObjects": "DeleteObject",
+}
 HTML = (
     "<html>\r\n<head><title>{0}</title></head>\r\n<body>\r\n<center><h1>{0}</h1></center>\r\n</body>\r\n</html>\r\n"
 )
@@ -65,9 +71,17 @@ def skewed(rule, call):
     return _error(rule, call, code, status, message)
 
 
+def action_of(service, operation, params=()):
+    """What a policy must allow for a call."""
+    if service == "s3":
+        versioned = {"GetObject": "GetObjectVersion", "HeadObject": "GetObjectVersion", "DeleteObject": "DeleteObjectVersion"}
+        operation = versioned.get(operation) if "VersionId" in params and operation in versioned else S3_ACTIONS.get(operation, operation)
+    return f"{ACTION_PREFIX.get(service, service)}:{operation}"
+
+
 def denied(rule, call):
     code, status = DENIED.get(call["protocol"], DENIED_ELSEWHERE)
-    action = rule.get("action") or f"{ACTION_PREFIX.get(call['service'], call['service'])}:{call['operation']}"
+    action = rule.get("action") or action_of(call["service"], call["operation"], call["params"])
     message = (f"User: arn:aws:iam::{ACCOUNT}:user/{call['signer']} is not authorized to perform: {action} on resource: "
                f"{rule.get('resource', '*')} because no identity-based policy allows the {action} action")
     if call["service"] == "ec2":

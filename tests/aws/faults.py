@@ -20,6 +20,7 @@ MEMBERS = {
     "service", "operation", "match", "signer", "nth", "of", "count", "every", "kind", "when", "ms", "code", "status", "message",
     "retry_after_s", "retry_after_ms", "bytes", "action", "resource", "skew_s", "order", "body",
 }
+TURN_REST_S = 0.5  # between two turns of AWS's clock: a client allows for one in the middle of a call
 DEFAULTS = {
     "service": "*", "operation": "*", "match": "", "signer": "berth", "nth": 1, "count": 1, "every": 1, "when": "before", "ms": 0,
 }
@@ -38,6 +39,7 @@ class Book:
         self._numbers = itertools.count(1)
         self.rules = []
         self.skews = {}
+        self._turning, self._turned = threading.Lock(), 0
         world.on_reset(self.clear)
 
     def add(self, rules):
@@ -48,10 +50,12 @@ class Book:
             self.rules += checked
         return [dict(rule) for rule in checked]
 
-    def clear(self):
+    def clear(self, number=None):
+        """All rules, and AWS's clock is right again; or only that rule."""
         with self._lock:
-            self.rules = []
-        self.skews.clear()
+            self.rules = [rule for rule in self.rules if number is not None and rule["id"] != number]
+        if number is None:
+            self.skews.update(dict.fromkeys(self.skews, 0))
 
     def listed(self):
         with self._lock:
@@ -71,8 +75,15 @@ class Book:
                     rule["fired"] += 1
                     struck = rule
         if struck and struck["kind"] == "clock-skew":
-            self.skews[call["access_key"]] = float(struck.get("skew_s", 900))
+            self._turn_clock(call["access_key"], float(struck.get("skew_s", 900)))
         return struck
+
+    def _turn_clock(self, key, ahead_s):
+        """Off, or right again when it was off."""
+        with self._turning:
+            time.sleep(max(0, self._turned + TURN_REST_S - time.monotonic()))
+            self.skews[key] = 0 if self.skews.get(key) else ahead_s
+            self._turned = time.monotonic()
 
 
 class Faults:

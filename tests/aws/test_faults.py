@@ -3,11 +3,13 @@
 import http.client
 import threading
 import time
+import types
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError, IncompleteReadError, ResponseStreamingError
 
 from conftest import BUCKET
+from faults import Book
 from standin import wait_until
 from world import BERTH_KEY
 
@@ -45,6 +47,7 @@ def refused(call):
     ("expired-token", "ecr", ("ExpiredTokenException", 400)), ("expired-token", "iam", ("ExpiredToken", 403)),
     ("expired-token", "s3", ("ExpiredToken", 400)), ("expired-token", "ec2", ("RequestExpired", 400)),
     ("access-denied", "ecs", ("AccessDeniedException", 400)), ("access-denied", "elbv2", ("AccessDenied", 403)),
+    ("access-denied", "iam", ("AccessDenied", 403)), ("access-denied", "codebuild", ("AccessDeniedException", 400)),
     ("access-denied", "s3", ("AccessDenied", 403)), ("access-denied", "ec2", ("UnauthorizedOperation", 403)),
 ])
 def test_each_service_has_its_own_code_and_status(order, berth, kind, service, wanted):
@@ -184,6 +187,54 @@ def test_a_late_answer_holds_up_nobody_else(order, account, berth):
 
     assert slow.is_alive()
     slow.join()
+
+
+@pytest.mark.parametrize("ask, action", [
+    (lambda s3: s3.put_object(Bucket=BUCKET, Key="denied", Body=b"x"), "s3:PutObject"),
+    (lambda s3: s3.list_objects_v2(Bucket=BUCKET), "s3:ListBucket"),
+    (lambda s3: s3.list_object_versions(Bucket=BUCKET), "s3:ListBucketVersions"),
+    (lambda s3: s3.list_multipart_uploads(Bucket=BUCKET), "s3:ListBucketMultipartUploads"),
+    (lambda s3: s3.create_multipart_upload(Bucket=BUCKET, Key="denied"), "s3:PutObject"),
+    (lambda s3: s3.delete_object(Bucket=BUCKET, Key="denied", VersionId="v"), "s3:DeleteObjectVersion"),
+    (lambda s3: s3.delete_object(Bucket=BUCKET, Key="denied"), "s3:DeleteObject"),
+])
+def test_a_denied_call_of_s3_names_the_policys_action_and_not_its_operation(order, berth, ask, action):
+    order({"kind": "access-denied", "service": "s3"})
+
+    with pytest.raises(ClientError) as error:
+        ask(berth["s3"])
+
+    assert f"is not authorized to perform: {action} on resource: " in str(error.value)
+
+
+def test_one_rule_can_be_ended_and_the_others_stay(order, account, berth):
+    rules = order({"kind": "access-denied", "service": "ecs", "count": 0}, {"kind": "access-denied", "service": "iam", "count": 0})["rules"]
+    refused(berth["ecs"].list_clusters)
+
+    account.stand_in.control(f"faults?id={rules[0]['id']}", method="DELETE")
+
+    berth["ecs"].list_clusters()
+    refused(berth["iam"].list_roles)
+
+
+@pytest.mark.parametrize("service, wanted", [
+    ("ecs", ("InvalidSignatureException", 400)), ("elbv2", ("SignatureDoesNotMatch", 403)), ("iam", ("SignatureDoesNotMatch", 403)),
+    ("s3", ("RequestTimeTooSkewed", 403)), ("ec2", ("RequestExpired", 400)),
+])
+def test_each_service_has_its_own_word_for_a_skewed_clock(order, berth, service, wanted):
+    order({"kind": "clock-skew", "service": service})
+
+    assert refused(lambda: READS[service](berth[service])) == wanted
+
+
+def test_a_clock_that_is_turned_twice_is_right_again():
+    book = Book(types.SimpleNamespace(on_reset=lambda _: None))
+    call = {"service": "ecs", "operation": "ListClusters", "access_key": BERTH_KEY, "text": str}
+    book.add([{"kind": "clock-skew", "skew_s": 900, "count": 2}])
+
+    ahead = [book.strike(call) and book.skews[BERTH_KEY] for _ in range(2)]
+
+    assert ahead == [900, 0]
 
 
 def test_a_skewed_clock_is_told_by_the_date_and_refuses_until_it_is_allowed_for(order, account, berth):

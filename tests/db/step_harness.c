@@ -206,7 +206,7 @@ void step_reload(struct step_harness *h, int attempt)
 
     step_sql(h, arena_printf(h->mem, "UPDATE berth.releases SET attempt = %d WHERE number = %d", attempt, number));
     h->run.mem = h->mem;
-    assert_int_equal(app_get(h->db, "shop", h->mem, &h->run.app, &e), 0);
+    assert_int_equal(release_app(h->db, "shop", number, h->mem, &h->run.app, &e), 0);
     assert_int_equal(release_get(h->db, "shop", number, h->mem, &h->run.release, &e), 0);
 }
 

@@ -6,7 +6,9 @@
 
 #include <cmocka.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/db/internal.h"
@@ -50,6 +52,36 @@ static void a_transaction_cut_by_a_restart_is_transient_and_the_next_one_works(v
     assert_int_equal(statement_run(db, "shop", &one, NULL, NULL, 0, NULL, &e), 0);
     assert_int_equal(db_commit(db, &e), 0);
     db_give(db);
+    db_pool_free(pool);
+}
+
+static void a_server_process_that_hangs_is_given_up_and_the_next_statement_works(void **state)
+{
+    static const struct query_text pid_of = { "test_pid", QUERY_SHAPE_ONE, "SELECT pg_backend_pid() AS pid" };
+    const struct db_pool_options options = { .conninfo = harness_conninfo(database, HARNESS_HOOKS),
+                                             .name = "hooks",
+                                             .size = 1,
+                                             .take_timeout_ms = 2000,
+                                             .statement_timeout_ms = 100 };
+    struct db_pool *pool = NULL;
+    struct db *db = NULL;
+    AUTO_ROWS struct db_rows *rows = NULL;
+    struct err e = { 0 };
+    (void)state;
+    assert_int_equal(db_pool_new(&options, &pool, &e), 0);
+    assert_int_equal(db_take(pool, &db, &e), 0);
+    assert_int_equal(statement_run(db, NULL, &pid_of, NULL, NULL, 0, &rows, &e), 0);
+    pid_t server = (pid_t)db_get_int(rows, 0, "pid");
+
+    kill(server, SIGSTOP);
+    assert_int_equal(statement_run(db, NULL, &one, NULL, NULL, 0, NULL, &e), ERR_TRANSIENT);
+    db_give(db);
+    int later = db_run_once(pool, "shop", QUERY_APP_DIRECTORY, NULL, 0, NULL, &e);
+    kill(server, SIGCONT);
+
+    assert_non_null(strstr(e.message, "has not answered within 1100 ms"));
+    assert_string_equal(e.detail, "08006");
+    assert_int_equal(later, 0);
     db_pool_free(pool);
 }
 
@@ -125,6 +157,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(idle_connections_are_replaced_after_a_restart_and_statements_prepared_again),
         cmocka_unit_test(a_transaction_cut_by_a_restart_is_transient_and_the_next_one_works),
+        cmocka_unit_test(a_server_process_that_hangs_is_given_up_and_the_next_statement_works),
         cmocka_unit_test(under_load_a_restart_costs_only_transient_errors),
     };
 

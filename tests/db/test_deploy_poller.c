@@ -56,17 +56,31 @@ static const char *builds(int from, int to, int finished)
     return arena_copy(harness.mem, buf_text(&text));
 }
 
-static int64_t poll_as(const char *holder)
+static int poll_once(const char *holder, int64_t *next_ms, struct err *e)
 {
     const struct poller poller = {
         .db = harness.pool, .aws = harness.aws, .settings = &harness.settings, .holder = holder
     };
+
+    return poller_round(&poller, next_ms, e);
+}
+
+static int64_t poll_as(const char *holder)
+{
     struct err e = { 0 };
     int64_t next_ms = -1;
 
-    if (poller_round(&poller, &next_ms, &e))
+    if (poll_once(holder, &next_ms, &e))
         fail_msg("%s", e.message);
     return next_ms;
+}
+
+static void refuse_to_poll(enum err_code wanted)
+{
+    struct err e = { 0 };
+    int64_t next_ms = -1;
+
+    assert_int_equal(poll_once("a", &next_ms, &e), wanted);
 }
 
 static void nothing_is_asked_when_nothing_waits(void **state)
@@ -247,6 +261,44 @@ static void a_release_that_is_asked_about_looks_by_itself_only_by_its_deadline(v
         &harness, "(SELECT run_after < now() FROM berth.releases WHERE app_name = 'a-3')")); /* told to run: a cancel */
 }
 
+static void releases_that_may_not_be_asked_about_look_by_themselves_at_once(void **state)
+{
+    (void)state;
+    add_waiting(3, "build", 10);
+    step_refuse(&harness, "BatchGetBuilds", NULL, "AccessDeniedException", "not authorized");
+
+    refuse_to_poll(ERR_DENIED);
+
+    assert_true(step_holds(
+        &harness, "(SELECT count(*) = 3 FROM berth.releases WHERE waits_for IS NULL AND build_id IS NOT NULL AND run_after <= now())"));
+}
+
+static void while_aws_is_in_trouble_one_release_a_round_looks_by_itself(void **state)
+{
+    (void)state;
+    add_waiting(5, "build", 10);
+    step_refuse(&harness, "BatchGetBuilds", NULL, "ThrottlingException", "Rate exceeded");
+
+    refuse_to_poll(ERR_THROTTLED);
+
+    assert_true(step_holds(
+        &harness, "(SELECT count(*) = 1 FROM berth.releases WHERE waits_for IS NULL AND build_id IS NOT NULL AND run_after <= now())"));
+    assert_true(step_holds(&harness, "(SELECT count(*) = 4 FROM berth.releases WHERE waits_for = 'build')"));
+}
+
+static void services_are_asked_about_though_builds_are_not(void **state)
+{
+    (void)state;
+    add_waiting(2, "build", 10);
+    step_sql(&harness, "UPDATE berth.releases SET waits_for = 'service' WHERE app_name = 'a-2'");
+    step_refuse(&harness, "BatchGetBuilds", NULL, "AccessDeniedException", "not authorized");
+    step_expect(&harness, "DescribeServices", "berth-a-2", "{\"services\":[]}");
+
+    refuse_to_poll(ERR_DENIED);
+
+    assert_true(step_holds(&harness, "(SELECT waits_for IS NULL FROM berth.releases WHERE app_name = 'a-2')"));
+}
+
 int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -262,6 +314,9 @@ int main(int argc, char **argv)
         TEST(news_wakes_the_release_that_waits_for_it_and_no_other),
         TEST(a_deployment_that_is_no_longer_the_primary_wakes_its_release),
         TEST(a_release_that_is_asked_about_looks_by_itself_only_by_its_deadline),
+        TEST(releases_that_may_not_be_asked_about_look_by_themselves_at_once),
+        TEST(while_aws_is_in_trouble_one_release_a_round_looks_by_itself),
+        TEST(services_are_asked_about_though_builds_are_not),
         TEST(what_is_young_is_asked_about_sooner_than_what_is_old),
     };
 

@@ -184,18 +184,33 @@ static void another_apps_target_group_whose_name_begins_alike_is_not_found(void 
 
 /* A turn */
 
-/* DescribeRules comes in pages, so the step before may have missed the rule. */
-static void a_group_that_a_missed_rule_still_uses_has_that_rule_removed(void **state)
+static void take_turn(void)
 {
     const struct worker_options options = { .settings = &harness.settings, .db = harness.pool, .aws = harness.aws };
     struct turn_place turn = {
         .options = &options, .clock = &clock_system, .partition = "aws", .account = STEP_ACCOUNT, .lease_ms = 60000
     };
     struct err e = { 0 };
-    bool begun = false, taken = false;
-    (void)state;
+    bool taken = false;
+
+    assert_int_equal(teardown_take(&turn, "w", &taken, &e), 0);
+    assert_true(taken);
+}
+
+static void start_at(const char *step_is)
+{
+    struct err e = { 0 };
+    bool begun = false;
+
     assert_int_equal(start("shop", &begun, &e), 0);
-    step_sql(&harness, "UPDATE berth.teardowns SET step = 'target group'");
+    step_sql(&harness, step_is);
+}
+
+/* DescribeRules comes in pages, so the step before may have missed the rule. */
+static void a_group_that_a_missed_rule_still_uses_has_that_rule_removed(void **state)
+{
+    (void)state;
+    start_at("UPDATE berth.teardowns SET step = 'target group'");
     step_expect(&harness, "DescribeTargetGroups", NULL,
                 "<TargetGroups><member><TargetGroupName>berth-shop-1</TargetGroupName>"
                 "<TargetGroupArn>arn:group</TargetGroupArn></member></TargetGroups>");
@@ -206,11 +221,60 @@ static void a_group_that_a_missed_rule_still_uses_has_that_rule_removed(void **s
     step_expect(&harness, "DescribeTags", "rule", TAGGED("arn:rule"));
     step_expect(&harness, "DeleteRule", "rule", "");
 
-    assert_int_equal(teardown_take(&turn, "w", &taken, &e), 0);
+    take_turn();
 
-    assert_true(taken);
     assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'target group' AND error IS NULL"
                                      " FROM berth.teardowns)"));
+}
+
+/* Pages that shift may show it on two of them. */
+static void a_missed_rule_that_is_shown_twice_is_removed_once(void **state)
+{
+    (void)state;
+    start_at("UPDATE berth.teardowns SET step = 'target group'");
+    step_expect(&harness, "DescribeTargetGroups", NULL,
+                "<TargetGroups><member><TargetGroupName>berth-shop-1</TargetGroupName>"
+                "<TargetGroupArn>arn:group</TargetGroupArn></member></TargetGroups>");
+    step_expect(&harness, "DescribeTags", "group", TAGGED("arn:group"));
+    step_refuse(&harness, "DeleteTargetGroup", "group", "ResourceInUse", "in use by a listener or a rule");
+    step_expect(&harness, "DescribeRules", NULL,
+                "<Rules><member><RuleArn>arn:rule</RuleArn><Priority>7</Priority></member>"
+                "<member><RuleArn>arn:rule</RuleArn><Priority>7</Priority></member></Rules>");
+    step_expect(&harness, "DescribeTags", "rule", TAGGED("arn:rule"));
+    step_expect(&harness, "DeleteRule", "rule", "");
+    step_refuse(&harness, "DeleteRule", "rule", "RuleNotFound", "One or more rules not found");
+
+    take_turn();
+
+    assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'target group' AND error IS NULL"
+                                     " FROM berth.teardowns)"));
+}
+
+#define DENIED "User: arn:aws:iam::123456789012:user/worker is not authorized to perform: ecs:DeleteService on resource: *"
+
+static void a_removal_that_is_denied_waits_for_the_permission_and_names_its_statement(void **state)
+{
+    (void)state;
+    start_at("UPDATE berth.teardowns SET step = 'service'");
+    step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
+    step_refuse(&harness, "DeleteService", "berth-shop", "AccessDeniedException", DENIED);
+
+    take_turn();
+
+    assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'service' AND error LIKE '%ecs:DeleteService%'"
+                                     " AND hint LIKE '%RemoveTenants%' FROM berth.teardowns)"));
+}
+
+static void a_permission_that_stays_missing_ends_the_teardown_with_its_statement(void **state)
+{
+    (void)state;
+    start_at("UPDATE berth.teardowns SET step = 'service', step_started_at = now() - interval '1 day'");
+    step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
+    step_refuse(&harness, "DeleteService", "berth-shop", "AccessDeniedException", DENIED);
+
+    take_turn();
+
+    assert_true(step_holds(&harness, "(SELECT state = 'failed' AND hint LIKE '%RemoveTenants%' FROM berth.teardowns)"));
 }
 
 /* The database */
@@ -348,6 +412,9 @@ int main(int argc, char **argv)
         TEST(an_inactive_service_is_absent),
         TEST(another_apps_target_group_whose_name_begins_alike_is_not_found),
         TEST(a_group_that_a_missed_rule_still_uses_has_that_rule_removed),
+        TEST(a_missed_rule_that_is_shown_twice_is_removed_once),
+        TEST(a_removal_that_is_denied_waits_for_the_permission_and_names_its_statement),
+        TEST(a_permission_that_stays_missing_ends_the_teardown_with_its_statement),
         TEST(an_app_that_is_not_there_has_no_teardown),
         TEST(a_destroyed_app_says_so),
         TEST(a_teardown_that_is_under_way_is_not_begun_again),

@@ -69,14 +69,40 @@ def test_a_man_page_is_well_formed(page):
     assert done.stderr == ""
 
 
+def commands_of_the_binary():
+    """Of `berth --help`: each in a column of 14 characters."""
+    return {line[2:16].strip() for line in berth("--help").split("\n\n")[2].splitlines()}
+
+
 def test_the_man_page_names_every_command_of_the_binary():
-    commands = re.findall(r"^  ([a-z]+(?: [a-z]+)?) {2,}", berth("--help"), re.MULTILINE)
+    commands = commands_of_the_binary()
     text = (TOP / "docs" / "berth.1").read_text(encoding="utf-8")
 
     missing = [command for command in commands if not re.search(rf'^\.B[RI]? "?{command}\b', text, re.MULTILINE)]
 
     assert len(commands) > 5
     assert missing == []
+
+
+def without_what_is_missing(text):
+    """The README names what is not there yet, too."""
+    return re.sub(r"^## What is not there yet$.*?(?=^## )", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_that_an_error_a_page_or_the_documentation_names_is_there():
+    commands = commands_of_the_binary()
+    alone = {command for command in commands if " " not in command}
+    groups = {command.split()[0] for command in commands if " " in command}
+    places = [TOP / "README.md", *(TOP / "docs").glob("*.md"), *(TOP / "www").rglob("*.html")]
+    places += [path for folder in ("core", "fcgi", "sql") for path in (TOP / folder).rglob("*.*")]
+
+    named = {(*found, str(path.relative_to(TOP))) for path in places
+             for found in re.findall(r"(?:`|<code[^>]*>)berth ([a-z]+)(?: ([a-z]+))?", without_what_is_missing(path.read_text(encoding="utf-8")))}
+    wrong = [name for name in sorted(named)
+             if name[0] not in alone and f"{name[0]} {name[1]}" not in commands and not (name[0] in groups and not name[1])]
+
+    assert {("apps", "resume"), ("quota", "set")} <= {name[:2] for name in named}
+    assert wrong == []
 
 
 @pytest.mark.parametrize("page", ["README.md", *sorted(f"docs/{path.name}" for path in (TOP / "docs").glob("*.md"))])

@@ -11,6 +11,7 @@ from yard import LEASE_S, SPEED
 STAGES = ("first", "again", "rollback", "cancel_build", "cancel_rollout", "repair", "destroy")
 # With these all test points are passed. overtaken needs workers of its own, so a sweep must call its beginning first.
 ALL_STAGES = (*STAGES[:-1], "slow", "overtaken", STAGES[-1])
+CANCELLED_AT = {"cancel_build": ["build"], "cancel_rollout": ["rollout", "live"]}
 LIMIT_S = 90
 REST_S = 15
 SLOW_MS = 1000  # more than a quarter of the yard's lease, less than a try may take
@@ -54,14 +55,22 @@ class Life:
                 raise Wrong("\n".join(faults) + "\n" + self.yard.story(self.app))
             time.sleep(0.2)
 
+    def ask(self, stage):
+        """Asks for the release that a stage is about; its number."""
+        if stage == "rollback":
+            return self.yard.berth("rollback", self.app, tries=5)["release"]
+        if stage in CANCELLED_AT:
+            return self._cancel_at(CANCELLED_AT[stage])
+        return self.yard.push(self.app)
+
     def first(self):
-        self._end_as(self.yard.push(self.app), ["live"])
+        self._end_as(self.ask("first"), ["live"])
 
     def again(self):
-        self._end_as(self.yard.push(self.app), ["live"])
+        self._end_as(self.ask("again"), ["live"])
 
     def rollback(self):
-        self._end_as(self.yard.berth("rollback", self.app, tries=5)["release"], ["live"])
+        self._end_as(self.ask("rollback"), ["live"])
 
     def _cancel_at(self, steps):
         """It may end before it gets there, or be live before the cancel comes."""
@@ -72,31 +81,36 @@ class Life:
         except AssertionError:
             if not self.yard.has_ended(self.app, number):
                 raise
-        self._end_as(number, ["cancelled", "live"])
+        return number
 
     def _is_at(self, number, steps):
         release = self.yard.release(self.app, number)
         return release["step"] in steps or release["finished_at"]
 
     def cancel_build(self):
-        self._cancel_at(["build"])
+        self._end_as(self.ask("cancel_build"), ["cancelled", "live"])
 
     def cancel_rollout(self):
-        self._cancel_at(["rollout", "live"])
+        self._end_as(self.ask("cancel_rollout"), ["cancelled", "live"])
 
     def repair(self):
         """Somebody has changed all that an app has; reconcile finds it and makes it anew."""
+        self.change_all()
+        self.put_right(["live", "cancelled"])
+
+    def change_all(self):
         tamper.change_all(self.yard.stand_in, self.yard.resources(self.app), self.app)
+
+    def put_right(self, wanted):
+        """A release that does may have been queued though the command's own answer was lost."""
         until = time.monotonic() + LIMIT_S
-        while self._is_different():
+        while self._is_different(wanted):
             if time.monotonic() > until:
                 raise Wrong(f"{self.app} stays different\n{self.yard.story(self.app)}")
 
-    def _is_different(self):
-        """Puts right what is found; a release that does may have been queued though the command's own answer was lost."""
+    def _is_different(self, wanted):
         found = self.yard.berth("reconcile", self.app, "--fix", tries=5)
-        newest = self.yard.newest(self.app)
-        self._end_as(newest, ["live", "cancelled"])
+        self._end_as(self.yard.newest(self.app), wanted)
         return found["findings"] or found["apps_busy"]
 
     def slow(self):
@@ -124,8 +138,15 @@ class Life:
         finally:
             self.yard.stand_in.control("timing", {"task_drain": DEFAULT_TIMING["task_drain"]})
 
-    def destroy(self):
+    def leave_behind(self):
         tamper.leave_behind(self.yard.stand_in, self.yard.bucket, self.app)
-        answer = self.yard.berth("destroy", self.app, "--yes", "--wait", "--timeout", str(LIMIT_S))
+
+    def destroy(self):
+        if not self.yard.teardown(self.app):
+            self.leave_behind()
+        try:
+            answer = self.yard.berth("destroy", self.app, "--yes", "--wait", "--timeout", str(LIMIT_S))
+        except AssertionError as error:
+            raise Wrong(f"{error}\n{self.yard.story(self.app)}") from None
         if answer["state"] != "destroyed":
             raise Wrong(f"destroy of {self.app}: {answer}")

@@ -65,3 +65,57 @@ def test_an_archive_that_was_stored_and_noted_but_not_pinned_is_found_again(yard
         yard.stop_worker(victim)
     life.rest("first")
     yard.stop_worker(relief)
+
+
+KEPT = 10  # PRUNE_KEPT
+LATE_MS = 20000  # by then two releases have gone live
+
+
+def test_a_rollback_to_a_release_whose_image_was_pruned_is_refused_with_what_to_do(yard):
+    worker = yard.start_worker()
+    life = Life(yard, "pruned")
+    for _ in range(KEPT + 1):
+        life.again()
+
+    refused = yard.berth("rollback", "pruned", "v1", code=None)["error"]
+    kept = yard.berth("rollback", "pruned", "v2")["release"]
+
+    commit = yard.release("pruned", 1)["commit_sha"][:7]
+    assert f"can't be rolled back to v1: its image is gone, berth keeps those of the last {KEPT} live releases" in refused["message"]
+    assert f"`berth deploy pruned --commit {commit}` builds its commit anew" in refused["hint"]
+    assert kept == KEPT + 2
+    assert yard.wait_ended("pruned", kept)["state"] == "live"
+    images = next(r["images"] for r in yard.stand_in.control("state")["repositories"] if r["app"] == "pruned")
+    assert yard.release("pruned", 1)["image_digest"] not in [image["digest"] for image in images]
+    life.rest("rollback")
+    yard.stop_worker(worker)
+
+
+def primary_of(yard, app):
+    service = next(s for s in yard.stand_in.control("state")["services"] if s["app"] == app)
+    return next(d["task_definition"] for d in service["deployments"] if d["status"] == "PRIMARY")
+
+
+def test_an_update_that_aws_carries_out_after_newer_releases_is_repaired_by_reconcile(yard):
+    """Sent by a worker that has died since: AWS knows no fencing token, so nobody refuses it."""
+    life = Life(yard, "lateupdate")
+    victim = yard.start_worker(threads=1)
+    life.first()
+    rule = yard.stand_in.control("faults", {"rules": [{"operation": "UpdateService", "match": "lateupdate", "kind": "latency", "ms": LATE_MS}]})["rules"][0]["id"]
+    late = yard.push("lateupdate")
+    parts.wait_until(lambda: any(r["id"] == rule and r["fired"] for r in yard.stand_in.control("faults")["rules"]), 30, "the update of v2")
+    yard.kill_worker(victim)
+    relief = yard.start_worker()
+    assert yard.wait_ended("lateupdate", late)["state"] == "live"
+    newest = yard.push("lateupdate")
+    assert yard.wait_ended("lateupdate", newest)["state"] == "live"
+    older, newer = (yard.release("lateupdate", number)["task_definition_arn"] for number in (late, newest))
+    assert primary_of(yard, "lateupdate") == newer
+
+    parts.wait_until(lambda: primary_of(yard, "lateupdate") == older, LATE_MS / 1000 + 10, "the late update")
+    found = yard.berth("reconcile", "lateupdate", code=None)["findings"]
+    life.put_right(["live"])
+
+    assert [(f["finding"], f["kind"]) for f in found] == [("changed", "service")]
+    life.rest("again")
+    yard.stop_worker(relief)

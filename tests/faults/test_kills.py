@@ -196,3 +196,27 @@ def test_a_teardown_goes_on_where_its_worker_died(lanes):
     lane.stop_worker(workers.pop())
     print(f"killed in {len(struck)} of {len(calls)} calls: {' '.join(calls)}")
     assert len(struck) == len(calls)
+
+
+@pytest.mark.skipif(not LONG, reason="lasts as long as the default lease, half a minute")
+def test_a_worker_that_stands_still_for_longer_than_the_default_lease_does_no_harm():
+    lane = Yard(seed=SEED)
+    del lane.env["BERTH_WORKER_LEASE_S"]
+    life = Life(lane, "asleep")
+    victim = lane.start_worker(point="rollout.CreateService.after_intent:1:stop", threads=1)
+    number = lane.push("asleep")
+    parts.wait_until(lambda: is_struck(victim), 60, "the service's creation")
+    stopped = time.monotonic()
+    relief = lane.start_worker()
+    release = lane.wait_ended("asleep", number, 90)
+    taken_over_s = time.monotonic() - stopped
+
+    victim.wake()
+
+    parts.wait_until(lambda: "held by another worker" in victim.log() or "taken over" in victim.log(), 30, "the worker learns that it lost the release")
+    assert release["state"] == "live"
+    assert taken_over_s > 25  # it was no shorter lease
+    life.rest("first")
+    lane.stop_worker(victim)
+    lane.stop_worker(relief)
+    lane.end()

@@ -174,13 +174,13 @@ class Yard:
     # Apps
 
     def berth(self, *words, code=0, tries=1):
-        """The command with --json, parsed. Repeated when Postgres is away, as an operator would."""
+        """The command with --json, parsed; its exit code must be `code` (None: any). Repeated when Postgres is away, as an operator would."""
         for left in reversed(range(tries)):
             done = subprocess.run([str(BUILD / "berth"), *words, "--json"], env=self.env, capture_output=True, text=True, check=False)
-            if done.returncode == code or not left:
+            if code in (None, done.returncode) or not left:
                 break
             time.sleep(0.5)
-        assert done.returncode == code, f"berth {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+        assert code in (None, done.returncode), f"berth {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
     def make_app(self, name):
@@ -221,6 +221,10 @@ class Yard:
         found = self.db.rows(f"SELECT * FROM berth.deployments WHERE app_name = '{app}'")
         return found[0] if found else None
 
+    def teardown(self, app):
+        found = self.db.rows(f"SELECT * FROM berth.teardowns WHERE app_name = '{app}'")
+        return found[0] if found else None
+
     def resources(self, app):
         """{kind: ARN} on record."""
         return {r["kind"]: r["arn"] for r in self.db.rows(f"SELECT kind, arn FROM berth.resources WHERE app_name = '{app}'")}
@@ -245,6 +249,8 @@ class Yard:
                  for r in self.db.rows(f"SELECT * FROM berth.releases WHERE app_name = '{app}' ORDER BY number")]
         lines += [f"v{e['release']} {e['at'][11:23]} {e['step']} {e['kind']}: {e['message']}"
                   for e in self.db.rows(f"SELECT * FROM berth.release_events WHERE app_name = '{app}' ORDER BY id")]
+        lines += [f"teardown {t['state']} at {t['step']} attempt={t['attempt']} waits={t['waits']} run_after={t['run_after'][11:23]} error={t['error']}"
+                  for t in self.db.rows(f"SELECT * FROM berth.teardowns WHERE app_name = '{app}'")]
         return "\n".join(lines)
 
     def end(self):

@@ -1,10 +1,11 @@
-"""Postgres, lighttpd, a responder and the AWS stand-in, in a folder of a test's own. Nothing listens at a fixed port.
+"""Postgres, a web server, a responder and the AWS stand-in, in a folder of a test's own. Nothing listens at a fixed port.
 
-BERTH_BUILD names the build to test (default: build).
+BERTH_BUILD names the build to test (default: build). BERTH_TEST_WEB_SERVER=apache: behind Apache instead of lighttpd. BERTH_TEST_PGBOUNCER=1: PgBouncer before Postgres.
 """
 
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -102,6 +103,11 @@ class Postgres:
                                capture_output=True, check=True)
         items = (item.split("=", 1) for item in shell.stdout.decode().split("\0") if "=" in item)
         self.env = {name: value for name, value in items if name.startswith("BERTH_")}
+        self.bouncer = None
+        if os.environ.get("BERTH_TEST_PGBOUNCER"):
+            self.bouncer = PgBouncer(self)
+            for name in ("BERTH_DATABASE_HOOKS", "BERTH_DATABASE_WORKER", "BERTH_DATABASE_ADMIN"):
+                self.env[name] = self.bouncer.conninfo(self.env[name])
 
     def _script(self, *words):
         # Not through pipes: the server would inherit them, and reading would last as long as it runs.
@@ -134,6 +140,8 @@ class Postgres:
         self._control("start", "--log", f"{home}/log")
 
     def remove(self):
+        if self.bouncer:
+            self.bouncer.end()
         self._script("stop", str(self.folder))
 
     def migrate(self, build=BUILD):
@@ -153,6 +161,47 @@ class Postgres:
 
     def listen(self, channel):
         return Listener(self, channel)
+
+
+class PgBouncer(Process):
+    """Between berth and its Postgres, pooling by session; it logs in with the passwords of `pgpass`."""
+
+    USER = "nobody"  # it refuses to run as root
+
+    def __init__(self, postgres):
+        self.folder = make_folder("berth-bouncer.")
+        logins = [line.split(":") for line in (postgres.folder / "pgpass").read_text().splitlines()]
+        (self.folder / "users").write_text("".join(f'"{name}" "{password}"\n' for *_, name, password in logins))
+        (self.folder / "pgbouncer.ini").write_text(f"""
+[databases]
+* = host={(postgres.folder / "home").read_text().strip()}
+[pgbouncer]
+listen_addr =
+unix_socket_dir = {self.folder}
+auth_type = trust
+auth_file = {self.folder}/users
+pool_mode = session
+max_client_conn = 1000
+default_pool_size = 200
+""")
+        command = [shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", str(self.folder / "pgbouncer.ini")]
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, self.USER)
+            command = [*command[:1], "--user", self.USER, *command[1:]]
+        super().__init__(command, self.folder / "log")
+        self.wait_for(lambda: is_answered(self.folder / ".s.PGSQL.6432"), "PgBouncer at its socket")
+
+    def conninfo(self, login):
+        """The login's connection string, by way of it."""
+        name = re.search(r"user=\S+", login).group()
+        database = re.search(r"dbname=\S+", login).group()
+        return f"host={self.folder} port=6432 {database} {name}"
+
+    def end(self, **how):
+        try:
+            return super().end(**how)
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Listener:

@@ -193,6 +193,29 @@ static void a_clock_that_is_still_refused_is_a_persons_affair(void **state)
     assert_non_null(strstr(f->e.hint, "clock"));
 }
 
+static void an_hour_passes(void *context, const char *service, const char *operation, int status)
+{
+    struct aws_fixture *f = context;
+    (void)service, (void)operation;
+
+    if (status == 403)
+        f->time.now_ms += 3600 * 1000;
+}
+
+/* As when the machine sleeps, or another thread has corrected the clock meanwhile: by now the clock is right. */
+static void a_request_that_was_late_is_signed_anew_though_the_clock_is_right(void **state)
+{
+    struct aws_fixture *f = *state;
+    answer(f, 403, "date: Mon, 23 Nov 2026 10:00:00 GMT", "{\"__type\":\"InvalidSignatureException\"}");
+    answer(f, 200, NULL, "{}");
+    aws_observe(f->aws, an_hour_passes, f);
+
+    assert_int_equal(aws_fixture_call(f, &ECS, "X"), 0);
+
+    fake_done(f->fake);
+    assert_string_equal(fake_header(f->fake, 1, "x-amz-date"), "20261123T100000Z");
+}
+
 static void a_wrong_secret_is_not_mistaken_for_a_skewed_clock(void **state)
 {
     struct aws_fixture *f = *state;
@@ -310,6 +333,7 @@ int main(void)
         AWS_TEST(aws_may_ask_for_a_longer_wait_within_bounds),
         AWS_TEST(successes_give_retries_back),
         AWS_TEST(a_skewed_clock_is_corrected_once_and_for_all_calls),
+        AWS_TEST(a_request_that_was_late_is_signed_anew_though_the_clock_is_right),
         AWS_TEST(an_observer_sees_each_request_with_its_status),
         AWS_TEST(the_log_has_the_call_and_none_of_its_parameters),
         AWS_TEST(many_threads_share_one_client),

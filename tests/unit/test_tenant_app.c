@@ -130,9 +130,11 @@ static void a_size_that_fargate_lacks_names_the_nearest(void **state)
         int cpu_units, memory_mib;
         const char *nearest;
     } bad[] = {
-        { 256, 4096, "the nearest is 2048 MiB" },
-        { 256, 600, "the nearest is 512 MiB" },
-        { 512, 512, "the nearest is 1024 MiB" },
+        { 256, 4096, "the nearest is 2048 MiB, or 512 CPU units with 4096 MiB." },
+        { 256, 600, "the nearest is 512 MiB." },
+        { 512, 512, "the nearest is 1024 MiB, or 256 CPU units with 512 MiB." },
+        { 256, 0, "the nearest is 512 MiB." },
+        { 1024, 60000, "the nearest is 8192 MiB, or 8192 CPU units with 61440 MiB." },
         { 300, 512, "nearest size is 256 with 512 MiB" },
         { 1024, 1024, "the nearest is 2048 MiB" },
         { 8192, 17000, "the nearest is 16384 MiB" },
