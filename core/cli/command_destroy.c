@@ -154,11 +154,23 @@ static void tell(const struct destroy *d, bool begun, const struct teardown *now
     if (d->cli->json)
         cli_print_json(json_build("{s:s, s:s, s:b, s:s}", "app", d->app, "state", done ? "destroyed" : "deleting",
                                   "begun", begun ? 1 : 0, "step", done ? NULL : now->step));
+    else if (done && !begun && !d->wait)
+        printf(
+            "%s was destroyed before: there is nothing left to remove. `berth releases %s` still tells its history.\n",
+            d->app, d->app);
     else if (done)
         printf("%s is destroyed. `berth releases %s` still tells its history.\n", d->app, d->app);
     else
         printf("%s %s takes no more pushes, and a worker removes what it has. `berth destroy %s --wait` follows.\n",
                begun ? "The teardown has begun:" : "Its teardown is under way already:", d->app, d->app);
+}
+
+/* Whoever repeats it has what they want. The app was there a moment ago, so it has been destroyed. */
+static int gone_before(const struct destroy *d, struct err *e)
+{
+    *e = (struct err){ 0 };
+    tell(d, false, &(struct teardown){ .state = TEARDOWN_DONE });
+    return 0;
 }
 
 static int destroy(const struct destroy *d, struct err *e)
@@ -171,7 +183,7 @@ static int destroy(const struct destroy *d, struct err *e)
     if (now.state != TEARDOWN_RUNNING && ask(d, e))
         return e->code;
     if (teardown_start(d->db, d->app, cli_actor(d->cli), &begun, e))
-        return e->code;
+        return e->code == ERR_NOT_FOUND ? gone_before(d, e) : (int)e->code;
     if (begun && !d->cli->json && d->wait)
         printf("Removing what %s has:\n", d->app);
     if (d->wait ? follow(d, &now, e) : teardown_find(d->db, d->app, d->cli->mem, &now, e))
@@ -200,6 +212,6 @@ int command_destroy(struct cli *cli, int argc, char **argv, struct err *e)
     if (d.dry_run)
         return show(&d, e);
     if (strcmp(app.state, "deleted") == 0)
-        d.yes = true; /* there is nothing to confirm: teardown_start says that it is gone */
+        d.yes = true; /* there is nothing to confirm */
     return destroy(&d, e);
 }

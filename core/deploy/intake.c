@@ -146,9 +146,9 @@ static int ask(struct intake *intake, const struct delivery *delivery, bool agai
     return db_query_once(intake->pool, NULL, QUERY_INTAKE, rows, e, db_text(delivery->app), db_text(delivery->id),
                          db_text(event->name), db_text(event->ignored), db_bytes(delivery->body_sha256, HASH_SIZE),
                          db_bytes(delivery->body, delivery->body_len), db_text(event->repository),
-                         event->repository ? db_int(event->repository_id) : db_null(),
-                         db_text(event->branch), db_text(event->commit_sha), db_text(event->commit_title),
-                         db_text(event->pushed_by), db_bool(again));
+                         event->repository ? db_int(event->repository_id) : db_null(), db_text(event->branch),
+                         db_text(event->commit_sha), db_text(event->commit_title), db_text(event->pushed_by),
+                         db_bool(again));
 }
 
 /*

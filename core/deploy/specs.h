@@ -12,7 +12,7 @@
 
 #define SPEC_DEREGISTRATION_DELAY_S "30"
 enum { SPEC_PATIENCE_S = 9 * 60 }; /* how long a task that stopped answering stays in service at least */
-#define SPEC_ROLE_POLICY "berth" /* the name of a role's inline policy */
+#define SPEC_ROLE_POLICY "berth"   /* the name of a role's inline policy */
 
 json_object *spec_health_check(const struct app *app); /* Create-, ModifyTargetGroup */
 /* The same path asked for so seldom that a task is unhealthy only after SPEC_PATIENCE_S (see health_check.h). */

@@ -34,11 +34,11 @@ struct step_run {
     int sends;              /* tries that the guard let pass, in this call */
     int64_t
         patience_ms; /* set by a step that waits: until it must look, whatever the poller says; 0: until its deadline */
-    const char *waits_for; /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
-    bool cleared;          /* set by a step that fails: what it had started has ended or is taken back already */
-    const char *intended;  /* the operation of the last intent: "StartBuild" */
-    struct arena *mem;     /* of this run of the step */
-    struct app app; /* as this release runs it: see release_app */
+    const char *waits_for;  /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
+    bool cleared;           /* set by a step that fails: what it had started has ended or is taken back already */
+    const char *intended;   /* the operation of the last intent: "StartBuild" */
+    struct arena *mem;      /* of this run of the step */
+    struct app app;         /* as this release runs it: see release_app */
     struct release release; /* kept up to date by release_set */
 };
 

@@ -24,10 +24,10 @@
 enum {
     ROLLOUT_GIVE_UP_MS = 15 * 60 * 1000,
     ROLLOUT_CHANGING_MS = (SPEC_PATIENCE_S - 60) * 1000, /* with a minute to take it back in */
-    TASKS_DESCRIBED_MAX = 100,    /* DescribeTasks' limit */
-    REVISIONS_DESCRIBED_MAX = 20, /* DescribeServiceRevisions' */
-    STALE_LOOKS_MAX = 8,          /* looks, half a minute, for which DescribeServices may not know our deployment yet */
-    UPDATES_MAX = 6               /* UpdateService calls of one release, before somebody else must be at work */
+    TASKS_DESCRIBED_MAX = 100,                           /* DescribeTasks' limit */
+    REVISIONS_DESCRIBED_MAX = 20,                        /* DescribeServiceRevisions' */
+    STALE_LOOKS_MAX = 8, /* looks, half a minute, for which DescribeServices may not know our deployment yet */
+    UPDATES_MAX = 6      /* UpdateService calls of one release, before somebody else must be at work */
 };
 
 static int keep_deployment(struct step_run *run, const json_object *reply, struct err *e)
@@ -46,8 +46,7 @@ static int record_service(struct step_run *run, const json_object *reply, const 
 {
     const char *arn;
 
-    if (health_check_begin(run, e) ||
-        json_read_text(reply, "/service/serviceArn", run->mem, &arn, e) ||
+    if (health_check_begin(run, e) || json_read_text(reply, "/service/serviceArn", run->mem, &arn, e) ||
         resource_record(run, RESOURCE_SERVICE, name_service(run->mem, run->app.name), arn, hash, e))
         return e->code;
     return keep_deployment(run, reply, e);

@@ -35,10 +35,9 @@ static json_object *container(struct step_run *run)
                                           pair("BERTH_COMMIT", run->release.commit_sha));
 
     /* The init process reaps what the app leaves behind and passes signals on, so a stop doesn't wait for its 30 seconds. */
-    return json_build("{s:s, s:s, s:b, s:o, s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image,
-                      "essential", 1, "portMappings", port_mappings(run), "environment",
-                      environment, "logConfiguration", log_configuration(run), "linuxParameters", "initProcessEnabled",
-                      1);
+    return json_build("{s:s, s:s, s:b, s:o, s:o, s:o, s:{s:b}}", "name", CONTAINER_NAME, "image", image, "essential", 1,
+                      "portMappings", port_mappings(run), "environment", environment, "logConfiguration",
+                      log_configuration(run), "linuxParameters", "initProcessEnabled", 1);
 }
 
 static const char *role_arn(const struct step_run *run, const char *role)

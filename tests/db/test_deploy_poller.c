@@ -269,8 +269,8 @@ static void releases_that_may_not_be_asked_about_look_by_themselves_at_once(void
 
     refuse_to_poll(ERR_DENIED);
 
-    assert_true(step_holds(
-        &harness, "(SELECT count(*) = 3 FROM berth.releases WHERE waits_for IS NULL AND build_id IS NOT NULL AND run_after <= now())"));
+    assert_true(step_holds(&harness, "(SELECT count(*) = 3 FROM berth.releases WHERE waits_for IS NULL AND build_id IS "
+                                     "NOT NULL AND run_after <= now())"));
 }
 
 static void while_aws_is_in_trouble_one_release_a_round_looks_by_itself(void **state)
@@ -281,8 +281,8 @@ static void while_aws_is_in_trouble_one_release_a_round_looks_by_itself(void **s
 
     refuse_to_poll(ERR_THROTTLED);
 
-    assert_true(step_holds(
-        &harness, "(SELECT count(*) = 1 FROM berth.releases WHERE waits_for IS NULL AND build_id IS NOT NULL AND run_after <= now())"));
+    assert_true(step_holds(&harness, "(SELECT count(*) = 1 FROM berth.releases WHERE waits_for IS NULL AND build_id IS "
+                                     "NOT NULL AND run_after <= now())"));
     assert_true(step_holds(&harness, "(SELECT count(*) = 4 FROM berth.releases WHERE waits_for = 'build')"));
 }
 

@@ -250,7 +250,8 @@ static void a_missed_rule_that_is_shown_twice_is_removed_once(void **state)
                                      " FROM berth.teardowns)"));
 }
 
-#define DENIED "User: arn:aws:iam::123456789012:user/worker is not authorized to perform: ecs:DeleteService on resource: *"
+#define DENIED                                                                                                         \
+    "User: arn:aws:iam::123456789012:user/worker is not authorized to perform: ecs:DeleteService on resource: *"
 
 static void a_removal_that_is_denied_waits_for_the_permission_and_names_its_statement(void **state)
 {
@@ -261,8 +262,9 @@ static void a_removal_that_is_denied_waits_for_the_permission_and_names_its_stat
 
     take_turn();
 
-    assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'service' AND error LIKE '%ecs:DeleteService%'"
-                                     " AND hint LIKE '%RemoveTenants%' FROM berth.teardowns)"));
+    assert_true(step_holds(&harness,
+                           "(SELECT state = 'running' AND step = 'service' AND error LIKE '%ecs:DeleteService%'"
+                           " AND hint LIKE '%RemoveTenants%' FROM berth.teardowns)"));
 }
 
 static void a_permission_that_stays_missing_ends_the_teardown_with_its_statement(void **state)

@@ -164,9 +164,11 @@ def test_a_destroyed_app_is_gone_but_its_history_stays(stack, live_app):
     live_app("past")
     stack.berth("destroy", "past", "--yes", "--wait", "--timeout", "120")
 
-    again = stack.berth("destroy", "past", "--yes", code=3)
+    again = stack.berth("destroy", "past", "--yes")
+    never = stack.berth("destroy", "never-was", "--yes", code=3)
 
-    assert "destroyed before" in again["error"]["message"]
+    assert (again["state"], again["begun"]) == ("destroyed", False)
+    assert "never-was" in never["error"]["message"]
     assert "past" not in [app["app"] for app in stack.berth("apps", "list")["apps"]]
     assert "deleted" in [app["state"] for app in stack.berth("apps", "list", "--all")["apps"] if app["app"] == "past"]
     assert [r["release"] for r in stack.berth("releases", "past")["releases"]] == [1]

@@ -6,14 +6,14 @@ import observer
 import tamper
 from support import parts
 from world import DEFAULT_TIMING
-from yard import LEASE_S, SPEED
+from yard import LEASE_S, PATIENCE, SPEED
 
 STAGES = ("first", "again", "rollback", "cancel_build", "cancel_rollout", "repair", "destroy")
 # With these all test points are passed. overtaken needs workers of its own, so a sweep must call its beginning first.
 ALL_STAGES = (*STAGES[:-1], "slow", "overtaken", STAGES[-1])
 CANCELLED_AT = {"cancel_build": ["build"], "cancel_rollout": ["rollout", "live"]}
-LIMIT_S = 90
-REST_S = 15
+LIMIT_S = 90 * PATIENCE
+REST_S = 15 * PATIENCE
 SLOW_MS = 1000  # more than a quarter of the yard's lease, less than a try may take
 
 

@@ -13,12 +13,12 @@ import time
 
 import observer
 from support import parts
-from yard import Yard
+from yard import PATIENCE, Yard
 
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_000)))
 LONG = bool(os.environ.get("BERTH_LONG"))
 STORM_S = int(os.environ.get("BERTH_CHAOS_S", 3600 if LONG else 40))
-CALM_S = 150
+CALM_S = 150 * PATIENCE
 APPS, WORKERS, RESPONDERS, PUSHERS = 20, 3, 2, 4
 KINDS = ("throttle", "500", "503", "html500", "drop-before", "drop-after", "truncate")
 
@@ -179,7 +179,7 @@ def test_nothing_is_lost_and_nothing_done_twice_in_a_storm():
 
     parts.wait_until(lambda: is_calm(yard), CALM_S, f"calm (seed {SEED}): " + str(
         yard.db.rows("SELECT app_name, number, state, step, attempt, waits, error FROM berth.releases WHERE state IN ('queued', 'running')")))
-    until = time.monotonic() + 20
+    until = time.monotonic() + 20 * PATIENCE
     while (faults := faults_of_all(yard, storm)) and time.monotonic() < until:
         time.sleep(0.5)
     ends = yard.db.rows("SELECT state, count(*) AS n FROM berth.releases GROUP BY state ORDER BY state")

@@ -15,7 +15,7 @@ import pytest
 
 from life import ALL_STAGES, Life
 from support import parts
-from yard import BUILD, LEASE_S, Yard
+from yard import BUILD, LEASE_S, PATIENCE, Yard
 
 SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_000)))
 LONG = bool(os.environ.get("BERTH_LONG"))
@@ -76,7 +76,7 @@ def run_stage(lane, life, case):
     victim = lane.start_worker(point=f"{case.point}:{case.nth}:{case.how}", threads=1)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         stage = pool.submit(getattr(life, case.stage))
-        parts.wait_until(lambda: stage.done() or is_struck(victim), 60, f"{case}")
+        parts.wait_until(lambda: stage.done() or is_struck(victim), 60 * PATIENCE, f"{case}")
         struck = is_struck(victim)
         relief = lane.start_worker(threads=2)
         if not struck:

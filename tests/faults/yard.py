@@ -29,6 +29,7 @@ BUILD = pathlib.Path(os.environ.get("BERTH_BUILD", TOP / "build" / "points")).re
 REPOSITORY, REPOSITORY_ID = "acme/yard", 4711
 LEASE_S = 3
 SPEED = 20  # of the stand-in
+PATIENCE = 4 if os.environ.get("BERTH_LONG") else 1  # in a long run all sweeps share the machine, and what is slow is not yet wrong
 ENDED = ("live", "failed", "superseded", "cancelled")
 QUIET_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_AUTHOR_NAME": "Mara", "GIT_AUTHOR_EMAIL": "mara@example.test",
              "GIT_COMMITTER_NAME": "Mara", "GIT_COMMITTER_EMAIL": "mara@example.test"}
@@ -200,7 +201,7 @@ class Yard:
     def push(self, app, kind="good"):
         """A commit on the app's branch and its delivery, again until it is taken; the release's number."""
         before, after = self.github.commit(app, f"A change of {app}", kind)
-        answer = parts.wait_until(lambda: self._taken(app, before, after), 30, f"the push to {app}")
+        answer = parts.wait_until(lambda: self._taken(app, before, after), 30 * PATIENCE, f"the push to {app}")
         return answer.json["release"]
 
     def _taken(self, app, before, after):
