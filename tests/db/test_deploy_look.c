@@ -239,6 +239,30 @@ static void a_head_that_has_a_release_makes_no_second_one(void **state)
     NO_LOOK_IS_OWED;
 }
 
+/* Sent again after its release had failed, a push is no duplicate, so there being no token just then makes it none either. */
+static void a_failed_commit_that_was_pushed_again_and_limited_is_tried_again_once(void **state)
+{
+    (void)state;
+    empty_the_bucket();
+    assert_int_equal(claim(), 1);
+    end(1, "failed");
+    sql("UPDATE berth.releases SET created_at = now() - interval '1 minute'");
+    push(SHA_A);
+    HOLDS("(SELECT reason FROM berth.looks) = 'limited'");
+    time_goes_by();
+    github.head = SHA_A;
+
+    TAKEN;
+    RELEASED(2, SHA_A);
+    assert_int_equal(claim(), 2);
+    end(2, "failed");
+    sql("UPDATE berth.looks SET run_after = now()");
+    take_as("w");
+
+    HOLDS("(SELECT count(*) FROM berth.releases) = 2");
+    NO_LOOK_IS_OWED;
+}
+
 static void an_app_that_is_being_deleted_gets_no_release(void **state)
 {
     (void)state;
@@ -782,6 +806,7 @@ int main(int argc, char **argv)
         TEST(a_look_is_put_off_when_github_refuses_or_the_repository_is_gone),
         TEST(a_branch_that_is_gone_makes_no_release_and_is_not_looked_at_again),
         TEST(a_head_that_has_a_release_makes_no_second_one),
+        TEST(a_failed_commit_that_was_pushed_again_and_limited_is_tried_again_once),
         TEST(an_app_that_is_being_deleted_gets_no_release),
         TEST(of_several_limited_pushes_the_branch_s_newest_head_is_released_once),
         TEST(a_look_at_a_bucket_that_is_still_empty_waits_for_it),

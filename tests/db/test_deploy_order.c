@@ -220,6 +220,25 @@ static void the_head_that_gave_way_to_a_late_older_push_is_deployed_after_all(vo
     assert_string_equal(follow(3, SHA_B, true), "go_on");
 }
 
+/* It is one release more than was asked for, so it is none that a quota does not know of. */
+static void the_head_that_is_brought_back_needs_room_as_any_release_does(void **state)
+{
+    (void)state;
+    push(SHA_B);
+    push(SHA_A);
+    assert_int_equal(claim(), 2);
+    sql("INSERT INTO berth.quotas (app_name, releases_per_hour) VALUES ('shop', 2)");
+
+    assert_string_equal(follow(2, SHA_B, false), "superseded");
+
+    STATE(2, "superseded");
+    HOLDS("(SELECT count(*) FROM berth.releases) = 2");
+    HOLDS("(SELECT reason = 'over_quota' AND run_after > now() + interval '59 minutes' FROM berth.looks)");
+    HOLDS(
+        "EXISTS (SELECT FROM berth.release_events WHERE release = 2 AND kind = 'superseded' AND message LIKE '%a quota "
+        "keeps it from being deployed again: Releases an hour: 2 of 2 in use.')");
+}
+
 static void a_head_whose_place_an_operator_took_is_not_brought_back(void **state)
 {
     (void)state;
@@ -296,6 +315,7 @@ int main(int argc, char **argv)
         TEST(the_head_s_own_release_goes_on_and_so_does_one_whose_head_nobody_has),
         TEST(an_older_push_that_comes_late_gives_way_to_the_head_that_is_live),
         TEST(the_head_that_gave_way_to_a_late_older_push_is_deployed_after_all),
+        TEST(the_head_that_is_brought_back_needs_room_as_any_release_does),
         TEST(a_head_whose_place_an_operator_took_is_not_brought_back),
         TEST(a_head_that_failed_stops_nobody),
         TEST(a_branch_that_is_gone_ends_its_release),

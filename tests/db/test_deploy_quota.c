@@ -200,6 +200,114 @@ static void a_release_keeps_the_size_it_was_queued_with(void **state)
     HOLDS("(SELECT (tasks, cpu_units) = (5, 1024) FROM berth.releases WHERE number = 2)");
 }
 
+/* ---- What goes before, and what makes room ---- */
+
+static void a_push_counts_the_rollback_that_it_goes_after(void **state)
+{
+    struct err e = { 0 };
+    int to = 1, made = 0;
+    (void)state;
+    sql("UPDATE berth.apps SET tasks = 6");
+    make_live();
+    sql("UPDATE berth.apps SET tasks = 1");
+    push_live(SHA_B, 2);
+    assert_int_equal(operation_rollback(admin, "shop", "ann", &to, &made, &e), 0);
+    quota("cpu_units = 3583");
+
+    /* By the time of its rollout the rollback's 6 tasks are what is live, not the one task of today. */
+    assert_int_equal(PUSH(5), INTAKE_OVER_QUOTA);
+    assert_string_equal(answer.reason, "CPU units: 3,072 of 3,583 in use, a rollout needs 512 more");
+    quota("cpu_units = NULL, tasks = 6");
+    assert_int_equal(PUSH(6), INTAKE_OVER_QUOTA);
+    assert_string_equal(answer.quota.name, "tasks");
+    quota("tasks = NULL, memory_mib = 7167");
+    assert_int_equal(PUSH(7), INTAKE_OVER_QUOTA);
+    assert_string_equal(answer.quota.name, "memory_mib");
+    quota("cpu_units = 3584, memory_mib = 7168, tasks = 7");
+
+    assert_int_equal(PUSH(8), INTAKE_ACCEPTED);
+}
+
+static void a_second_rollback_takes_the_place_of_the_queued_one_and_does_not_count_it(void **state)
+{
+    struct err e = { 0 };
+    int to = 1, made = 0;
+    (void)state;
+    sql("UPDATE berth.apps SET tasks = 6");
+    make_live();
+    sql("UPDATE berth.apps SET tasks = 1");
+    push_live(SHA_B, 2);
+    push_live(SHA_C, 3);
+    assert_int_equal(operation_rollback(admin, "shop", "ann", &to, &made, &e), 0);
+    quota("cpu_units = 1024");
+
+    to = 2;
+    assert_int_equal(operation_rollback(admin, "shop", "ann", &to, &made, &e), 0);
+
+    assert_int_equal(made, 5);
+}
+
+/* Without an operator: what is on its way may fail, and its tasks never be there. */
+static void what_does_not_fit_beside_a_release_on_its_way_is_looked_at_again_in_a_minute(void **state)
+{
+    (void)state;
+    quota("cpu_units = 1536");
+    assert_int_equal(PUSH(1), INTAKE_ACCEPTED);
+    assert_int_equal(claim(), 1);
+    go_to(1, "build");
+
+    assert_int_equal(PUSH(2), INTAKE_OVER_QUOTA);
+
+    assert_in_range(answer.wait_ms, 55000, 60000);
+    assert_non_null(strstr(answer.hint, "looked at again in a minute, as a release is on its way. An operator"));
+    HOLDS("(SELECT run_after BETWEEN now() + interval '50 s' AND now() + interval '60 s' FROM berth.looks)");
+    end(1, "failed");
+    assert_int_equal(PUSH(3), INTAKE_ACCEPTED);
+    assert_int_equal(claim(), 2);
+    go_live(2);
+
+    assert_int_equal(PUSH(4), INTAKE_OVER_QUOTA);
+    HOLDS("(SELECT run_after FROM berth.looks) = 'infinity'");
+}
+
+static void full_image_storage_is_looked_at_again_while_a_release_may_prune_it(void **state)
+{
+    (void)state;
+    make_live();
+    sql("UPDATE berth.releases SET image_bytes = 1048577");
+    assert_int_equal(PUSH(2), INTAKE_ACCEPTED);
+    quota("image_mib = 2");
+
+    assert_int_equal(PUSH(3), INTAKE_OVER_QUOTA);
+    assert_in_range(answer.wait_ms, 55000, 60000);
+    end(2, "cancelled");
+
+    assert_int_equal(PUSH(4), INTAKE_OVER_QUOTA);
+    assert_int_equal(answer.wait_ms, -1);
+}
+
+static void a_refusal_is_told_once_in_the_timeline_of_the_newest_release(void **state)
+{
+    (void)state;
+    quota("cpu_units = 1024");
+    make_live();
+
+    for (int i = 2; i < 12; i++)
+        assert_int_equal(PUSH(i), INTAKE_OVER_QUOTA);
+
+    HOLDS("(SELECT count(*) FROM berth.release_events WHERE message LIKE '%refused%') = 1");
+    HOLDS("(SELECT message FROM berth.release_events WHERE release = 1 AND message LIKE '%refused%') ="
+          " 'A further release, at 0000000, was refused. CPU units: 1,024 of 1,024 in use, a rollout needs 1,024 more."
+          " An operator of berth can raise the quota: `berth quota set shop cpu_units=2048`, or on the page under "
+          "Limits.'");
+    quota("cpu_units = 2048");
+    assert_int_equal(PUSH(13), INTAKE_ACCEPTED);
+    sql("DELETE FROM berth.looks");
+    quota("cpu_units = 1024");
+    assert_int_equal(PUSH(14), INTAKE_OVER_QUOTA);
+    HOLDS("(SELECT count(*) FROM berth.release_events WHERE release = 2 AND message LIKE '%refused%') = 1");
+}
+
 /* ---- Time and storage ---- */
 
 static void releases_of_the_last_hour_count_and_the_oldest_tells_when_there_is_room(void **state)
@@ -498,6 +606,11 @@ int main(int argc, char **argv)
         QUOTA_TEST(a_refusal_tells_the_limit_the_use_and_who_lifts_it),
         QUOTA_TEST(from_four_fifths_on_a_push_is_accepted_with_a_warning_in_its_timeline),
         QUOTA_TEST(a_release_keeps_the_size_it_was_queued_with),
+        QUOTA_TEST(a_push_counts_the_rollback_that_it_goes_after),
+        QUOTA_TEST(a_second_rollback_takes_the_place_of_the_queued_one_and_does_not_count_it),
+        QUOTA_TEST(what_does_not_fit_beside_a_release_on_its_way_is_looked_at_again_in_a_minute),
+        QUOTA_TEST(full_image_storage_is_looked_at_again_while_a_release_may_prune_it),
+        QUOTA_TEST(a_refusal_is_told_once_in_the_timeline_of_the_newest_release),
         QUOTA_TEST(releases_of_the_last_hour_count_and_the_oldest_tells_when_there_is_room),
         QUOTA_TEST(build_minutes_are_of_this_month_and_begun_ones_count_whole),
         QUOTA_TEST(an_image_counts_once_however_many_releases_have_it_and_not_when_it_is_pruned),

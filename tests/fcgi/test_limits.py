@@ -70,12 +70,20 @@ def hosts(yard):
 
 
 @pytest.fixture
-def app(yard, hosts):
+def fresh_app(yard, hosts):
     """Known to every host; nothing was pushed yet, and no host has read its secret."""
     name = yard.make_app(f"app-{next(_numbers)}", known=False)
     for host in hosts:
         wait_until(lambda: host.knows(name), what=f"a host's knowing {name}")
     return name
+
+
+@pytest.fixture
+def app(hosts, fresh_app):
+    """Every host has read its secret, of a push to another branch: what follows is about limits, not about how fast Secrets Manager answers sixteen of them."""
+    for host in hosts:
+        wait_until(lambda: host.deliver(fresh_app, push(branch="other")).status == 200, what="a host's having the secret")
+    return fresh_app
 
 
 def at_once(calls):
@@ -136,7 +144,7 @@ def test_64_pushes_at_once_against_a_quota_with_room_for_one_make_one_release(ya
     assert told(answers) == {(202, "accepted"): 1, (403, "over_quota"): 63}
     assert {answer.json["reason"] for answer in answers if answer.status == 403} == {"Releases an hour: 1 of 1 in use"}
     assert yard.releases(app) == [1]
-    assert collections.Counter(yard.deliveries(app).values()) == {"accepted": 1, "over_quota": 63}
+    assert collections.Counter(yard.deliveries(app).values()) == {"accepted": 1, "over_quota": 63, "ignored": HOSTS}
     assert tokens(yard, app) == 119  # of the default's 120: who is refused spends none
 
 
@@ -150,9 +158,9 @@ def test_a_raised_quota_lets_in_as_many_more_as_it_was_raised_by(yard, hosts, ap
     assert yard.releases(app) == [1, 2, 3, 4]
 
 
-def test_a_crowd_of_first_pushes_waits_for_a_slow_secrets_manager_and_none_is_sent_away(yard, hosts, app):
+def test_a_crowd_of_first_pushes_waits_for_a_slow_secrets_manager_and_none_is_sent_away(yard, hosts, fresh_app):
     with secrets_manager_hangs(yard) as goes_on, concurrent.futures.ThreadPoolExecutor(64) as pool:
-        pushes = [pool.submit(hosts[0].deliver, app, push()) for _ in range(64)]
+        pushes = [pool.submit(hosts[0].deliver, fresh_app, push()) for _ in range(64)]
         time.sleep(0.7)
         done = [each.result() for each in pushes if each.done()]
         goes_on()
