@@ -72,6 +72,8 @@ static int read_body(void *source, void *to, size_t room, size_t *got, struct er
     return 0;
 }
 
+static void seed(struct fixture *f); /* at the end of this file */
+
 static struct response send(struct fixture *f, const struct ask *asked)
 {
     struct ask ask = *asked;
@@ -602,6 +604,93 @@ static void a_change_while_the_database_is_away_is_503_with_a_page(void **state)
     away.application.close(away.application.context);
 }
 
+/* ---- The audit log ---- */
+
+/* What makes a form's change succeed. A new form is asked for one here. */
+static const struct {
+    const char *form, *fields;
+    const char *prepared; /* SQL before; NULL: none */
+    bool
+        outside; /* it writes no table, or asks GitHub first, who isn't here: the operation is in test_deploy_audited.c */
+} good[] = {
+    { "settings",
+      "&size=256/512&was.size=256/512&tasks=2&was.tasks=1&port=8080&was.port=8080&health_check_path=/&was.health_check_"
+      "path=/&branch=main&was.branch=main&path_filter=&was.path_filter=&do=save",
+      NULL, false },
+    { "pause", "", NULL, false },
+    { "resume", "", "UPDATE berth.apps SET state = 'paused'", false },
+    { "rollback", "&release=v1", NULL, false },
+    { "deploy", "", NULL, true },
+    { "cancel", "",
+      "INSERT INTO berth.releases (app_name, number, kind, commit_sha) VALUES ('shop', 4, 'push', repeat('b', 40))",
+      false },
+    { "destroy", "&confirm=shop", NULL, false },
+    { "run_again", "",
+      "INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, body_sha256)"
+      " VALUES ('shop', 'd-1', 'push', 'limited', 'x', sha256('x'))",
+      false },
+    { "default_limits", "&tasks=21&was.tasks=20&do=save", NULL, false },
+    { "limits", "&tasks=21&was.tasks=&do=save", NULL, false },
+    { "check_now", "", NULL, true },
+};
+
+static size_t good_of(const char *form)
+{
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        if (!strcmp(good[i].form, form))
+            return i;
+    fail_msg("this test does not know what makes the form %s succeed", form);
+    return 0;
+}
+
+static int status_of_good(struct fixture *f, const struct route *route, const char *fields)
+{
+    struct ask ask = form_of(f, route, NULL);
+
+    ask.body = arena_printf(f->mem, "%s%s", ask.body, fields);
+    struct response response = send(f, &ask);
+    int status = response.status;
+    assert_safe(&ask, &response);
+    response_free(&response);
+    return status;
+}
+
+static void no_change_is_made_without_its_row_of_the_audit_log(void **state)
+{
+    struct fixture *f = *state;
+    size_t tried = 0;
+
+    harness_do(f->super, "CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                         " RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$");
+    for (size_t i = 0; i < admin_route_count; i++) {
+        const struct route *route = &admin_routes[i];
+        if (!is_change(route) || good[good_of(change_of(route)->form)].outside)
+            continue;
+        size_t g = good_of(change_of(route)->form);
+        harness_do(f->super, "TRUNCATE berth.apps CASCADE; TRUNCATE berth.teardowns, berth.audit_log");
+        seed(f);
+        if (good[g].prepared)
+            harness_do(f->super, good[g].prepared);
+        harness_do(f->super, "CREATE TRIGGER refuse BEFORE INSERT ON berth.audit_log FOR EACH ROW EXECUTE FUNCTION "
+                             "public.refuse()");
+        int64_t before = state_of(f);
+
+        int refused = status_of_good(f, route, good[g].fields);
+        if (refused != 503 || state_of(f) != before)
+            fail_msg("%s without its audit row: %d, and %s", good[g].form, refused,
+                     state_of(f) == before ? "nothing is changed" : "it is done");
+        harness_do(f->super, "DROP TRIGGER refuse ON berth.audit_log");
+
+        int done = status_of_good(f, route, good[g].fields);
+        int64_t told = harness_number(f->super, NULL,
+                                      "SELECT count(*) FILTER (WHERE actor = 'operator') AS n FROM berth.audit_log");
+        if (done != 303 || told != 1)
+            fail_msg("%s: %d, and %lld rows in the audit log", good[g].form, done, (long long)told);
+        tried++;
+    }
+    assert_true(tried > 5);
+}
+
 /* ---- Versions ---- */
 
 static void a_version_that_the_browser_has_is_not_sent_again(void **state)
@@ -699,6 +788,7 @@ int main(int argc, char **argv)
         EACH(a_change_of_an_app_that_is_not_there_is_404),
         EACH(an_operation_that_lacks_its_other_side_says_so_and_changes_nothing),
         EACH(a_change_while_the_database_is_away_is_503_with_a_page),
+        EACH(no_change_is_made_without_its_row_of_the_audit_log),
         EACH(a_version_that_the_browser_has_is_not_sent_again),
     };
 
