@@ -105,14 +105,24 @@ int audit_choices(struct db *db, struct arena *mem, const char ***actors, size_t
 
 /* ---- CSV ---- */
 
-/*
- * RFC 4180: in quotes, each quote doubled. A spreadsheet takes a cell for a formula by its first character, quotes or not: an apostrophe before it makes it a text ("CSV
- * Injection", OWASP).
- */
+/* As OWASP's "CSV Injection" has them; the last four are their full-width twins, which some spreadsheets take for them. */
+static bool begins_a_formula(const char *text)
+{
+    static const char *const beginnings[] = { "=", "+",  "-",           "@",           "\t",
+                                              "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d",
+                                              "\xef\xbc\xa0" };
+
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (text_starts(text, beginnings[i]))
+            return true;
+    return false;
+}
+
+/* RFC 4180: in quotes, each quote doubled. A spreadsheet takes a cell for a formula by its first character, quotes or not: an apostrophe before it makes it a text. */
 static void add_cell(struct buf *out, const char *text)
 {
     buf_add_char(out, '"');
-    if (text && *text && strchr("=+-@\t\r\n", *text))
+    if (text && begins_a_formula(text))
         buf_add_char(out, '\'');
     for (; text && *text; text++) {
         if (*text == '"')

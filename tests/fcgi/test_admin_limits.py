@@ -158,3 +158,32 @@ def test_two_operators_at_once_the_second_sees_what_changed_and_saves_on(whole):
     assert (again["tasks"], again["was.tasks"], again["image_mib"]) == ("12", "9", "4000")
     assert whole.page(path, fields={**again, "do": "save"}).status == 303
     assert [list(row) for row in whole.postgres.sql(f"SELECT tasks, image_mib FROM berth.quotas WHERE app_name = '{app}'")] == [["12", "4000"]]
+
+
+def test_of_two_operators_who_edit_the_defaults_the_second_sees_what_changed_and_saves_on(whole):
+    seen = whole.form("/limits")
+    was = {name: seen[name] for name in ("tasks", "image_mib")}
+    assert whole.edit("/limits", user="ines", tasks="31").status == 303
+    try:
+        refused = whole.page("/limits", fields={**seen, "tasks": "32", "image_mib": "4001", "do": "save"})
+
+        assert refused.status == 409
+        assert "Changed while you were here" in refused.text and "by @<bdi>ines</bdi>" in refused.text
+        again = Forms(refused.text).found["/limits"]
+        assert (again["tasks"], again["was.tasks"], again["image_mib"]) == ("32", "31", "4001")
+        assert [list(row) for row in whole.postgres.sql("SELECT tasks, image_mib FROM berth.default_limits")] == [["31", was["image_mib"]]]
+        assert whole.page("/limits", fields={**again, "do": "save"}).status == 303
+        assert [list(row) for row in whole.postgres.sql("SELECT tasks, image_mib FROM berth.default_limits")] == [["32", "4001"]]
+    finally:
+        assert whole.edit("/limits", **was).status == 303
+
+
+def test_what_another_operator_changed_of_the_defaults_stays_when_this_one_left_it_alone(whole):
+    seen = whole.form("/limits")
+    was = {name: seen[name] for name in ("tasks", "image_mib")}
+    assert whole.edit("/limits", user="ines", tasks="33").status == 303
+    try:
+        assert whole.page("/limits", fields={**seen, "image_mib": "4002", "do": "save"}).status == 303
+        assert [list(row) for row in whole.postgres.sql("SELECT tasks, image_mib FROM berth.default_limits")] == [["33", "4002"]]
+    finally:
+        assert whole.edit("/limits", **was).status == 303

@@ -282,3 +282,14 @@ def test_a_delivery_is_logged_once_with_its_ids(hooks, app):
     assert len(lines) == 1
     for word in (f"app={app}", "status=202", "outcome=accepted", "release=1"):
         assert word in lines[0]
+
+
+@pytest.mark.parametrize("text", ['"},"outcome":"accepted","x":{"y":"', "</script><script>alert(1)</script>", "a\u2028b\u202ec", "=1+1", "%s%n"])
+def test_what_a_pusher_wrote_is_text_in_the_answer(hooks, app, text):
+    answer = hooks.deliver(app, push(branch=text))
+
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.json["outcome"] == "ignored"
+    assert answer.json["reason"] == f"a push to {text}; the app is built from main"
+    assert all("alert" not in value for value in answer.headers.values())

@@ -5,6 +5,7 @@ import http.client
 import os
 import shutil
 import subprocess
+import urllib.parse
 
 from support.parts import BUILD, TOP, Postgres, Responder, make_folder, make_web_server, wait_until
 
@@ -66,6 +67,16 @@ class Pages:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             connection.request(method, path, headers={"Authorization": self.sign_in(user)} if user else {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def send(self, path, fields, user="operator"):
+        """A form, as a browser sends its own site's."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request("POST", path, urllib.parse.urlencode(fields),
+                               {"Authorization": self.sign_in(user), "Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Site": "same-origin"})
             return Answer(connection.getresponse())
         finally:
             connection.close()
