@@ -18,7 +18,7 @@ static const char *const page_files[PAGE_COUNT] = {
     [PAGE_DELIVERIES] = "deliveries.html", [PAGE_DELIVERY] = "delivery.html",
     [PAGE_AUDIT] = "audit.html",           [PAGE_LIMITS] = "limits.html",
     [PAGE_APP_LIMITS] = "app-limits.html", [PAGE_BALANCERS] = "balancers.html",
-    [PAGE_DOCTOR] = "doctor.html",
+    [PAGE_DOCTOR] = "doctor.html",         [PAGE_LOG] = "log.html",
 };
 
 const char *admin_host(const struct admin *admin, const char *app, const char *live_host, struct arena *mem)

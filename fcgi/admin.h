@@ -33,6 +33,7 @@ enum admin_page {
     PAGE_OVERVIEW,
     PAGE_APP,
     PAGE_RELEASE,
+    PAGE_LOG,
     PAGE_MESSAGE,
     PAGE_DELIVERIES,
     PAGE_DELIVERY,

@@ -5,6 +5,7 @@
 #include "fcgi/admin_delivery_words.h"
 #include "fcgi/admin_limit_form.h"
 #include "fcgi/admin_lists.h"
+#include "fcgi/admin_log.h"
 #include "fcgi/link.h"
 
 static bool valid_app(const char *text)
@@ -48,6 +49,7 @@ static bool valid_overview_cursor(const char *text)
 #define RELEASE { "release", FIELD_IN_PATH, valid_release }
 #define DELIVERY { "delivery", FIELD_IN_PATH, delivery_is_id }
 #define ONLY_APP { "app", FIELD_IN_QUERY, list_is_app_or_empty }
+#define FROM { "from", FIELD_IN_QUERY, log_is_line_number }
 #define AFTER { "after", FIELD_IN_QUERY, link_is_cursor }
 #define AUDIT_FIELDS { ONLY_APP, { "actor", FIELD_IN_QUERY, audit_is_actor }, { "action", FIELD_IN_QUERY, audit_is_action }, \
                        { "since", FIELD_IN_QUERY, audit_is_day }, { "until", FIELD_IN_QUERY, audit_is_day }, AFTER }
@@ -112,6 +114,16 @@ const struct route admin_routes[] = {
       admin_show,
       { APP, RELEASE },
       PAGE(.page = PAGE_RELEASE, .model = release_model) },
+    { "GET",
+      "/apps/{app}/releases/{release}/log",
+      admin_show,
+      { APP, RELEASE, FROM },
+      PAGE(.page = PAGE_LOG, .model = log_model) },
+    { "GET",
+      "/apps/{app}/releases/{release}/log.json",
+      admin_send,
+      { APP, RELEASE, FROM },
+      REPLY(.reply = log_reply) },
     { "GET",
       "/deliveries",
       admin_show,

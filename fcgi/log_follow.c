@@ -9,7 +9,11 @@
 #include "core/base/fatal.h"
 #include "core/base/log.h"
 
-enum { TROUBLE_PAUSE_MS = 5000, BEHIND_LINES = 500 };
+enum {
+    TROUBLE_PAUSE_MS = 5000,
+    TROUBLE_KNOWN_MS = 30000, /* nobody waits so long after a log could not be read: the next one likely can't be either */
+    BEHIND_LINES = 500
+};
 
 struct kept_line {
     size_t at; /* in the log's text */
@@ -20,8 +24,9 @@ struct followed_log {
     char *app, *build_id; /* NULL: the place is free */
     char *from;           /* where the next page begins; NULL: at the log's beginning */
     int64_t ended_ms;
-    int64_t wanted_until, due, used; /* monotonic */
+    int64_t wanted_until, due, used, read_at; /* monotonic */
     bool reading, looked, complete;
+    bool behind; /* the last page read was full, or the build has ended: there is likely more */
     char *trouble;
     struct buf text; /* the lines, each ended by a NUL */
     struct kept_line *lines;
@@ -37,6 +42,7 @@ struct log_follow {
     pthread_cond_t asked; /* something is wanted, or it is over */
     pthread_cond_t read;  /* a page was read */
     bool stop;
+    int64_t no_wait_until; /* monotonic; see TROUBLE_KNOWN_MS */
     struct followed_log logs[FOLLOW_LOGS_MAX];
 };
 
@@ -139,10 +145,11 @@ static void take_page(struct log_follow *follow, struct followed_log *log, const
 {
     int64_t now = clock_monotonic_ms(follow->clock);
 
-    bool behind = page->count > 0 && (log->ended_ms > 0 || page->count >= BEHIND_LINES);
-
     log->looked = true;
-    log->due = now + (e->code ? TROUBLE_PAUSE_MS : behind ? 0 : FOLLOW_PAUSE_MS);
+    log->read_at = now;
+    log->behind = !e->code && page->count > 0 && (log->ended_ms > 0 || page->count >= BEHIND_LINES);
+    log->due = now + (e->code ? TROUBLE_PAUSE_MS : log->behind ? 0 : FOLLOW_PAUSE_MS);
+    follow->no_wait_until = e->code ? now + TROUBLE_KNOWN_MS : 0;
     if (e->code && !log->trouble)
         log_err(LOG_WARN, "a build's log cannot be read", e, log_text("app", log->app),
                 log_text("build", log->build_id));
@@ -268,17 +275,29 @@ static struct followed_log *make_place(struct log_follow *follow, const struct l
     return place;
 }
 
+/* How many lines from there on are given: as many as were asked for, are there, and fit. */
+static size_t fitting(const struct followed_log *log, const struct log_wish *wish, size_t begin)
+{
+    size_t count = begin;
+
+    while (count < log->count && count - begin < wish->limit &&
+           (wish->bytes == 0 || log->lines[count].at - log->lines[begin].at <= wish->bytes))
+        count++;
+    return count - begin;
+}
+
 static void copy_lines(const struct followed_log *log, const struct log_wish *wish, struct arena *mem,
                        struct log_view *out)
 {
     int64_t next = log->first + (int64_t)log->count;
     int64_t from = wish->from > 0 ? wish->from : next - (int64_t)wish->limit;
-    int64_t begin = from < log->first ? log->first : from > next ? next : from;
-    size_t count = (size_t)(next - begin) < wish->limit ? (size_t)(next - begin) : wish->limit;
+    int64_t begin = from < log->first ? log->first : from;
+    size_t skipped = begin < next ? (size_t)(begin - log->first) : log->count;
+    size_t count = fitting(log, wish, skipped);
 
     out->lines = arena_array(mem, count + 1, sizeof *out->lines);
     for (size_t i = 0; i < count; i++) {
-        const struct kept_line *line = &log->lines[(size_t)(begin - log->first) + i];
+        const struct kept_line *line = &log->lines[skipped + i];
         out->lines[i] = (struct followed_line){ .number = begin + (int64_t)i,
                                                 .at_ms = line->at_ms,
                                                 .text = arena_copy(mem, log->text.data + line->at) };
@@ -286,9 +305,23 @@ static void copy_lines(const struct followed_log *log, const struct log_wish *wi
     out->count = count;
     out->first = log->first;
     out->next = begin + (int64_t)count;
+    out->newest = next - 1;
     out->looked = log->looked;
-    out->complete = log->complete && out->next == next;
+    out->complete = log->complete && out->next >= next;
     out->trouble = log->trouble ? arena_copy(mem, log->trouble) : NULL;
+}
+
+/* What was read while nobody watched is old: then another look is worth a moment. */
+static bool has_enough(const struct log_follow *follow, const struct followed_log *log, const struct log_wish *wish,
+                       int64_t now)
+{
+    int64_t next = log->first + (int64_t)log->count;
+
+    if (log->complete || follow->no_wait_until > now)
+        return true;
+    if (!log->looked || now - log->read_at > FOLLOW_WANTED_MS)
+        return false;
+    return !log->behind || (wish->from > 0 && next - (int64_t)wish->limit >= wish->from);
 }
 
 void log_follow_view(struct log_follow *follow, const struct log_wish *wish, struct arena *mem, struct log_view *out)
@@ -307,10 +340,10 @@ void log_follow_view(struct log_follow *follow, const struct log_wish *wish, str
     log->wanted_until = now + FOLLOW_WANTED_MS;
     pthread_cond_signal(&follow->asked);
     /* Looked up again each time: another viewer may have taken the place meanwhile. */
-    while (wish->wait_ms > 0 && log && !log->looked &&
+    while (wish->wait_ms > 0 && log && !has_enough(follow, log, wish, now) &&
            pthread_cond_timedwait(&follow->read, &follow->lock, &until) != ETIMEDOUT)
         log = find(follow, wish->build_id);
-    *out = (struct log_view){ .first = 1, .next = 1 };
+    *out = (struct log_view){ .first = 1, .next = wish->from > 0 ? wish->from : 1 };
     if (log)
         copy_lines(log, wish, mem, out);
     pthread_mutex_unlock(&follow->lock);

@@ -36,7 +36,8 @@ struct log_wish {
     int64_t ended_ms; /* when the build had ended at the latest, since 1970; 0: it goes on */
     int64_t from;     /* number of the first line wanted, the log's first is 1; 0: the last `limit` lines */
     size_t limit;
-    int wait_ms; /* how long to wait for the first look at a log that nobody has asked for yet */
+    size_t bytes; /* about so many of text at most, but for one line; 0: any */
+    int wait_ms;  /* how long to wait, at the most, for a log that nobody has asked for lately, or that is still being read to its end */
 };
 
 struct followed_line {
@@ -47,7 +48,8 @@ struct followed_line {
 struct log_view {
     struct followed_line *lines; /* in the caller's arena */
     size_t count;
-    int64_t first, next; /* numbers of the oldest line kept, and of the one that comes next */
+    int64_t first, next; /* numbers of the oldest line kept, and of the one that comes after those given */
+    int64_t newest;      /* number of the last line read; 0: none */
     bool looked;         /* false: nothing was read yet */
     bool complete;       /* the build has ended, and this is all of its log */
     const char *trouble; /* why it can't be read at the moment, for a person; NULL: it can */

@@ -30,10 +30,15 @@ static const char *without_step(const char *line, int *step)
     return line;
 }
 
+bool build_line_is_agents(const char *line)
+{
+    return text_starts(line, "[Container] ");
+}
+
 /* Lines of CodeBuild's own agent, and the frame that BuildKit draws around an excerpt. */
 static bool is_frame(const char *line)
 {
-    return *line == '\0' || text_starts(line, "[Container] ") || strspn(line, "-= ") == strlen(line) ||
+    return *line == '\0' || build_line_is_agents(line) || strspn(line, "-= ") == strlen(line) ||
            text_starts(line, "Dockerfile:") || text_starts(line, "> [");
 }
 
@@ -171,4 +176,11 @@ bool build_line_blames(const char *line)
         if (strncasecmp(said, blames[i], strlen(blames[i])) == 0)
             return true;
     return false;
+}
+
+const char *build_line_text(const char *line)
+{
+    int step;
+
+    return without_step(line, &step);
 }

@@ -21,4 +21,10 @@ int build_reason(const struct build_subject *subject, const json_object *build, 
 /* Whether a line of a log, read by itself, is one that says why something stopped: "#8 1.02 npm ERR! ...", "fatal: ...". For marking lines on a page. */
 bool build_line_blames(const char *line);
 
+/* The line as its command printed it: without BuildKit's "#8 1.023 " before it. */
+const char *build_line_text(const char *line);
+
+/* Lines of CodeBuild's own agent: "[Container] 2026/06/15 14:23:40 Entering phase BUILD". */
+bool build_line_is_agents(const char *line);
+
 #endif
