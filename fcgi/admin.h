@@ -72,10 +72,13 @@ admin_model limits_model, app_limits_model;
 
 /*
  * For a page that is polled: a short text that is another one whenever the page would be ("running.build.17"; what depends on the time alone may be left out). It is
- * asked before the model; when the browser has that version already (If-None-Match) the answer is 304 and no model is read.
+ * asked before the model; when the browser has that version already (If-None-Match) the answer is 304 and no model is read. NULL: the page is not there, and the model
+ * says so.
  */
 typedef int admin_version(struct admin *admin, struct db *db, struct request *request, const char **version,
                           struct err *e);
+
+admin_version overview_version, app_version, release_version;
 
 struct admin_page_route {
     enum admin_page page;

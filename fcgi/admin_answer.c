@@ -170,7 +170,8 @@ bool admin_not_modified(struct request *request, struct response *response, cons
     hash_hex(digest, sizeof digest, hex);
     const char *tag = arena_printf(request->mem, "\"%.32s\"", hex);
     response_header(response, "ETag", arena_printf(request->mem, "W/%s", tag));
-    if (!seen || !strstr(seen, tag))
+    /* Without its quotes: a web server that compresses puts a suffix inside them. */
+    if (!seen || !strstr(seen, arena_copy_n(request->mem, tag + 1, strlen(tag) - 2)))
         return false;
     response->status = 304;
     return true;
@@ -185,7 +186,7 @@ static int check_version(struct admin *admin, struct db *db, admin_version *read
         return 0;
     if (read_version(admin, db, request, &version, e))
         return e->code;
-    *same = admin_not_modified(request, response, version);
+    *same = version && admin_not_modified(request, response, version);
     return 0;
 }
 

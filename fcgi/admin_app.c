@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/deploy/release_story.h"
 #include "fcgi/admin_app.h"
 #include "fcgi/admin_strip.h"
 #include "fcgi/admin_use.h"
@@ -339,6 +340,13 @@ static json_object *model_of(struct admin *admin, const struct app_page *page, i
         is_under_way(&page->told) || page->teardown.state == TEARDOWN_RUNNING, "use", use_rows(page, mem), "resources",
         resource_rows(page, mem), "has_resources", page->resource_count > 0, "count",
         page->standing.last_release ? arena_printf(mem, "%d so far", page->standing.last_release) : "");
+}
+
+int app_version(struct admin *admin, struct db *db, struct request *request, const char **version, struct err *e)
+{
+    (void)admin;
+    return page_version_app(db, request_value(request, "app"), before_of(request), APP_RELEASES + 1, request->mem,
+                            version, e);
 }
 
 int app_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)

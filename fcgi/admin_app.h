@@ -29,11 +29,32 @@ struct app_page {
 /* Rows of the releases' table, each with what can be done with it. moving: the release that a cancellation would end; 0: none. */
 json_object *app_release_rows(struct admin *admin, const struct app_page *page, int moving, struct arena *mem);
 
+/* What decides which release can be rolled back to, made again or cancelled. */
+struct release_room {
+    bool can_change;
+    int live, live_rollback_to; /* what is live, and what that is a rollback to; 0: nothing */
+    int before;                 /* as in app_standing */
+    int cancels;                /* the release that a cancellation would end; 0: none */
+};
+
+/* A button of one of the page's forms: which form, the field's name and value; form "" for none. */
+struct release_action {
+    const char *form, *field, *value; /* "form-rollback", "release", "2" */
+    const char *word, *label;         /* "Roll back", "Roll back to v2" */
+};
+
+/* What can be done with it. */
+struct release_action release_action(const struct release_room *room, const struct release *release,
+                                     struct arena *mem);
+
 /* The form, with what was sent where it was refused; who was quicker, where that was the reason. */
 int app_settings_model(struct admin *admin, struct db *db, const struct app_page *page, const struct form *form,
                        struct arena *mem, json_object **out, struct err *e);
 
 /* Where AWS shows the thing; "" for an ARN that isn't one. */
 const char *console_url(const struct resource_row *resource, struct arena *mem);
+
+/* The same of one build. project_arn, build_id ("berth-shop:1a2b...") may be NULL. */
+const char *console_build_url(const char *project_arn, const char *build_id, struct arena *mem);
 
 #endif

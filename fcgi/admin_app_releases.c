@@ -12,53 +12,55 @@ static const char *took(const struct release *r, struct arena *mem)
     return from < 0 || to < from ? "" : when_length(mem, to - from);
 }
 
-/* A button of one of the page's forms: which form, the field's name and value; form "" for none. */
-struct action {
-    const char *form, *field, *value, *word, *label;
-};
-
 /* As operation_rollback has it: it went live, its image is there still, and it isn't what runs now. */
-static bool may_return_to(const struct app_page *page, const struct release *r)
+static bool may_return_to(const struct release_room *room, const struct release *r)
 {
-    int live = page->live.release;
-    const struct release *now = NULL;
-
-    for (size_t i = 0; i < page->count; i++)
-        if (page->releases[i].number == live)
-            now = &page->releases[i];
-    return r->state == RELEASE_LIVE && r->number != live && r->number > page->standing.before && !r->pruned &&
-           r->image_digest && !(now && now->rollback_to == r->number);
+    return r->state == RELEASE_LIVE && r->number != room->live && r->number > room->before && !r->pruned &&
+           r->image_digest && r->number != room->live_rollback_to;
 }
 
-static struct action action_of(const struct app_page *page, const struct release *r, int moving, struct arena *mem)
+struct release_action release_action(const struct release_room *room, const struct release *r, struct arena *mem)
 {
     bool ended = r->state != RELEASE_RUNNING && r->state != RELEASE_QUEUED;
-    struct action none = { "", "", "", "", "" };
+    struct release_action none = { "", "", "", "", "" };
 
-    if (!page->can_change)
+    if (!room->can_change)
         return none;
     if (!ended)
-        return r->number == moving ? (struct action){ "form-cancel", "cancel", "", "Cancel",
-                                                      arena_printf(mem, "Cancel v%d", r->number) }
-                                   : none;
-    if (may_return_to(page, r))
-        return (struct action){ "form-rollback", "release", arena_printf(mem, "%d", r->number), "Roll back",
+        return r->number == room->cancels ? (struct release_action){ "form-cancel", "cancel", "", "Cancel",
+                                                             arena_printf(mem, "Cancel v%d", r->number) }
+                                          : none;
+    if (may_return_to(room, r))
+        return (struct release_action){ "form-rollback", "release", arena_printf(mem, "%d", r->number), "Roll back",
                                 arena_printf(mem, "Roll back to v%d", r->number) };
-    if (r->state == RELEASE_FAILED || r->number == page->live.release)
-        return (struct action){ "form-deploy", "commit", r->commit_sha, "Redeploy",
+    if (r->state == RELEASE_FAILED || r->number == room->live)
+        return (struct release_action){ "form-deploy", "commit", r->commit_sha, "Redeploy",
                                 arena_printf(mem, "Redeploy v%d", r->number) };
     return none;
 }
 
-static json_object *actions_of(const struct app_page *page, const struct release *r, int moving, struct arena *mem)
+static json_object *actions_of(const struct release_room *room, const struct release *r, struct arena *mem)
 {
     json_object *actions = json_new_array();
-    struct action action = action_of(page, r, moving, mem);
+    struct release_action action = release_action(room, r, mem);
 
     if (*action.form)
         json_append(actions, json_build("{s:s, s:s, s:s, s:s, s:s}", "form", action.form, "field", action.field,
                                         "value", action.value, "word", action.word, "label", action.label));
     return actions;
+}
+
+static struct release_room room_of(const struct app_page *page, int moving)
+{
+    struct release_room room = { .can_change = page->can_change,
+                                 .live = page->live.release,
+                                 .before = page->standing.before,
+                                 .cancels = moving };
+
+    for (size_t i = 0; i < page->count; i++)
+        if (page->releases[i].number == room.live)
+            room.live_rollback_to = page->releases[i].rollback_to;
+    return room;
 }
 
 static const char *sentence_of(const struct release *r, int live, struct arena *mem)
@@ -70,8 +72,8 @@ static const char *sentence_of(const struct release *r, int live, struct arena *
     return release_sentence(r, live, mem);
 }
 
-static json_object *release_row(struct admin *admin, const struct app_page *page, const struct release *r, int moving,
-                                struct arena *mem)
+static json_object *release_row(struct admin *admin, const struct app_page *page, const struct release *r,
+                                const struct release_room *room, struct arena *mem)
 {
     int live = page->live.release;
     struct mark mark = mark_of(release_state_name(r->state), r->kind, r->number, live);
@@ -83,14 +85,15 @@ static json_object *release_row(struct admin *admin, const struct app_page *page
                       sentence_of(r, live, mem), "commit", short_commit(r->commit_sha, mem), "title",
                       text_or_empty(r->commit_title), "by", text_or_empty(r->pushed_by), "at", text_or_empty(at), "ago",
                       when_ago(mem, at, clock_now_ms(admin->clock)), "took", took(r, mem), "error",
-                      text_or_empty(r->error), "actions", actions_of(page, r, moving, mem));
+                      text_or_empty(r->error), "actions", actions_of(room, r, mem));
 }
 
 json_object *app_release_rows(struct admin *admin, const struct app_page *page, int moving, struct arena *mem)
 {
+    const struct release_room room = room_of(page, moving);
     json_object *rows = json_new_array();
 
     for (size_t i = 0; i < page->count && i < APP_RELEASES; i++)
-        json_append(rows, release_row(admin, page, &page->releases[i], moving, mem));
+        json_append(rows, release_row(admin, page, &page->releases[i], &room, mem));
     return rows;
 }

@@ -89,3 +89,17 @@ const char *console_url(const struct resource_row *resource, struct arena *mem)
     const char *path = path_of(resource->kind, &place, mem);
     return path && *place.region ? arena_printf(mem, "https://%s.%s%s", place.region, host, path) : "";
 }
+
+const char *console_build_url(const char *project_arn, const char *build_id, struct arena *mem)
+{
+    const char *parts[ARN_PARTS];
+    const char *host, *name;
+
+    if (!project_arn || !build_id || !split(project_arn, mem, parts) || !(host = console_host(parts[ARN_PARTITION])) ||
+        !(name = strchr(parts[ARN_RESOURCE], '/')))
+        return "";
+    const char *region = link_encode(parts[ARN_REGION], mem);
+    return arena_printf(mem, "https://%s.%s/codesuite/codebuild/%s/projects/%s/build/%s/?region=%s", region, host,
+                        link_encode(parts[ARN_ACCOUNT], mem), link_encode(name + 1, mem), link_encode(build_id, mem),
+                        region);
+}

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/deploy/release_story.h"
 #include "core/tenant/app.h"
 #include "fcgi/admin.h"
 #include "fcgi/admin_lists.h"
@@ -303,6 +304,12 @@ static int rows_of(struct admin *admin, const struct app_summary *all, size_t sh
         json_append(rows, row);
     }
     return 0;
+}
+
+int overview_version(struct admin *admin, struct db *db, struct request *request, const char **version, struct err *e)
+{
+    (void)admin;
+    return page_version_overview(db, request->mem, version, e);
 }
 
 int overview_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)

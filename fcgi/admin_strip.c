@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "core/base/clock.h"
+#include "fcgi/admin_words.h"
 #include "fcgi/when.h"
 
 /* When the step was done; -1: it wasn't. */
@@ -18,15 +20,35 @@ static const char *took(int64_t from, int64_t to, struct arena *mem)
     return from < 0 || to < from ? "" : when_length(mem, to - from);
 }
 
+enum { DIGEST_SHOWN = sizeof "sha256:" - 1 + 7 };
+
+/* What a step that is done has made, in a word or two. */
+static const char *made(const struct release *r, enum step_name step, struct arena *mem)
+{
+    if (step == STEP_SOURCE)
+        return arena_printf(mem, "commit %s", short_commit(r->commit_sha, mem));
+    if (step == STEP_BUILD && r->image_digest)
+        return arena_printf(mem, "%.*s", DIGEST_SHOWN, r->image_digest);
+    return "done";
+}
+
+static const char *iso(int64_t ms, struct arena *mem)
+{
+    char *text = arena_alloc(mem, CLOCK_ISO_SIZE);
+
+    clock_format_iso(ms, text);
+    return text;
+}
+
 struct look {
     const char *line, *mark, *word;
 };
 
 /* Done, the one that it is in or ended at, or not reached. */
-static struct look look_of(const struct release *r, enum step_name step)
+static struct look look_of(const struct release *r, enum step_name step, struct arena *mem)
 {
     if (r->state == RELEASE_LIVE || step < r->step)
-        return (struct look){ "done", "mark done", "done" };
+        return (struct look){ "done", "mark done", made(r, step, mem) };
     if (step > r->step || r->state == RELEASE_QUEUED)
         return (struct look){ "ahead", "mark none",
                               r->state == RELEASE_RUNNING || r->state == RELEASE_QUEUED ? "ahead" : "not reached" };
@@ -46,13 +68,15 @@ json_object *strip_of(const struct release *r, const struct release_event *event
 
     for (int i = 0; i < STEP_COUNT; i++) {
         enum step_name step = (enum step_name)i;
-        struct look look = look_of(r, step);
+        struct look look = look_of(r, step, mem);
         int64_t to = done_at(events, count, step_name_text(step));
         bool timed = r->state == RELEASE_LIVE || step < r->step || (step == r->step && r->state != RELEASE_QUEUED);
         if (to < 0)
             to = step == r->step ? end : -1;
-        json_append(strip, json_build("{s:s, s:s, s:s, s:s, s:s}", "name", step_name_text(step), "line", look.line,
-                                      "mark", look.mark, "word", look.word, "took", timed ? took(from, to, mem) : ""));
+        bool moving = step == r->step && r->state == RELEASE_RUNNING;
+        json_append(strip, json_build("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", step_name_text(step), "line", look.line,
+                                      "mark", look.mark, "word", look.word, "took", timed ? took(from, to, mem) : "",
+                                      "since", moving && from >= 0 ? iso(from, mem) : ""));
         from = to;
     }
     return strip;

@@ -7,7 +7,10 @@
 #include "core/base/json.h"
 #include "core/deploy/release.h"
 
-/* [{"name", "line", "mark", "word", "took"}]: line and mark are classes; took is "" where nothing was timed. Times are between the ends of steps. */
+/*
+ * [{"name", "line", "mark", "word", "took", "since"}]: line and mark are classes; word is what was made where that is short, else how it stands; took is "" where nothing was
+ * timed; since is when the step under way began, for who wants to count on, "" for any other. Times are between the ends of steps.
+ */
 json_object *strip_of(const struct release *release, const struct release_event *events, size_t count, int64_t now_ms,
                       struct arena *mem);
 

@@ -10,17 +10,38 @@
 
 #include <cmocka.h>
 
+#include <pthread.h>
+
+#include "core/deploy/log_mask.h"
 #include "fcgi/csrf.h"
 #include "fcgi/doctor_watch.h"
+#include "fcgi/log_follow.h"
+
+enum { PAGE_LOG_MAX = 6000, PAGE_LOG_READ = 1000 };
 
 static const char *operators[] = { "operator", NULL };
 static const char *listeners[] = { FIRST, SECOND, NULL };
 
 /* ---- Asking ---- */
 
+static const char *seen_param(void *source, const char *name)
+{
+    return strcmp(name, "HTTP_IF_NONE_MATCH") ? NULL : source;
+}
+
 struct response page_ask(struct page_harness *f, const char *target)
 {
-    struct request request = { .mem = f->mem, .method = "GET", .remote_user = "operator", .query = "" };
+    return page_ask_again(f, target, NULL);
+}
+
+struct response page_ask_again(struct page_harness *f, const char *target, const char *seen)
+{
+    struct request request = { .mem = f->mem,
+                               .method = "GET",
+                               .remote_user = "operator",
+                               .query = "",
+                               .param = seen_param,
+                               .source = (void *)(uintptr_t)seen };
     struct response response;
 
     response_init(&response);
@@ -195,6 +216,68 @@ static void seed(struct page_harness *f)
         " ('ines', 'app.create', 'shop', NULL, '{\"branch\": \"main\", \"tasks\": 1}'),"
         " ('mara', 'app.update', 'shop', '{\"cpu_units\": 256, \"tasks\": 1}', '{\"cpu_units\": 512, \"tasks\": 1}'),"
         " ('mara', 'made.up', NULL, NULL, NULL)");
+}
+
+/* ---- A log that is read by nobody's AWS ---- */
+
+struct page_log {
+    pthread_mutex_t lock;
+    struct arena *mem;
+    struct log_line lines[PAGE_LOG_MAX];
+    size_t count;
+    const char *failing;
+};
+
+static int read_log(void *context, const char *app, const char *build_id, const char *from, struct arena *mem,
+                    struct log_page *out, struct err *e)
+{
+    struct page_log *log = context;
+    size_t begin = from ? (size_t)atoi(from) : 0;
+
+    (void)app;
+    (void)build_id;
+    pthread_mutex_lock(&log->lock);
+    if (log->failing) {
+        err_set(e, ERR_DENIED, "%s", log->failing);
+    } else {
+        out->count = log->count - begin < PAGE_LOG_READ ? log->count - begin : PAGE_LOG_READ;
+        out->lines = arena_array(mem, out->count + 1, sizeof *out->lines);
+        memcpy(out->lines, log->lines + begin, out->count * sizeof *out->lines);
+        out->next = arena_printf(mem, "%zu", begin + out->count);
+    }
+    pthread_mutex_unlock(&log->lock);
+    return (int)e->code;
+}
+
+void page_log_begin(struct page_harness *f)
+{
+    struct admin *admin = f->application.context;
+    struct page_log *log = arena_alloc(f->mem, sizeof *log);
+    struct err e = { 0 };
+
+    *log = (struct page_log){ .mem = f->mem };
+    pthread_mutex_init(&log->lock, NULL);
+    f->log = log;
+    log_follow_free(admin->follow);
+    admin->follow = NULL;
+    if (log_follow_new(&(const struct log_source){ .read = read_log, .context = log }, admin->clock, &admin->follow,
+                       &e))
+        fail_msg("%s", e.message);
+}
+
+void page_log_add(struct page_harness *f, const char *line)
+{
+    pthread_mutex_lock(&f->log->lock);
+    assert_true(f->log->count < PAGE_LOG_MAX);
+    f->log->lines[f->log->count++] = (struct log_line){ .text = log_mask(f->mem, line) };
+    pthread_mutex_unlock(&f->log->lock);
+}
+
+void page_log_fail(struct page_harness *f, const char *message)
+{
+    pthread_mutex_lock(&f->log->lock);
+    f->log->failing = message;
+    pthread_mutex_unlock(&f->log->lock);
 }
 
 /* ---- A doctor that asks nobody ---- */

@@ -17,6 +17,7 @@ struct page_harness {
     struct settings settings;
     struct application application;
     struct arena *mem;
+    struct page_log *log;
 };
 
 /* As CMocka's set-up and tear-down: *state is the struct page_harness. Apps shop, slow (one push an hour), small (128 CPU units) and rest (paused), each with
@@ -28,6 +29,9 @@ int page_teardown(void **state);
 
 /* GET as the operator; the caller frees the response. */
 struct response page_ask(struct page_harness *f, const char *target);
+
+/* The same by a browser that has that version of it (ETag; NULL: none). */
+struct response page_ask_again(struct page_harness *f, const char *target, const char *seen);
 
 /* The same, failing the test unless the answer has that status (200). */
 const char *page_body(struct page_harness *f, const char *target, int status);
@@ -47,6 +51,11 @@ void page_sql(struct page_harness *f, const char *text);
 void assert_shows(const char *page, const char *text);
 void assert_hides(const char *page, const char *text);
 size_t occurrences(const char *text, const char *of);
+
+/* The logs of all builds are this one from now on, and AWS is not asked; a line is masked as AWS's are. */
+void page_log_begin(struct page_harness *f);
+void page_log_add(struct page_harness *f, const char *line);
+void page_log_fail(struct page_harness *f, const char *message); /* NULL: it can be read again */
 
 /* How often the doctor's checks were begun since set-up; the second time they fail. */
 extern int page_doctor_runs;

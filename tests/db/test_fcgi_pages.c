@@ -11,8 +11,11 @@
 
 #include "core/base/text.h"
 #include "fcgi/admin.h"
+#include "fcgi/admin_log.h"
 #include "fcgi/application.h"
 #include "tests/db/harness.h"
+
+enum { LOG_LINES = 900 };
 
 #define DIGEST "'sha256:' || repeat('0', 64)"
 
@@ -29,9 +32,18 @@ static const char *operators[] = { "operator", NULL };
 
 /* ---- Asking ---- */
 
+static const char *no_param(void *source, const char *name)
+{
+    (void)source;
+    (void)name;
+    return NULL;
+}
+
 static struct response ask(struct fixture *f, const char *method, const char *target, const char *user)
 {
-    struct request request = { .mem = f->mem, .method = method, .remote_user = user, .query = "" };
+    struct request request = {
+        .mem = f->mem, .method = method, .remote_user = user, .query = "", .param = no_param
+    };
     struct response response;
 
     response_init(&response);
@@ -68,6 +80,33 @@ static size_t occurrences(const char *text, const char *of)
     for (const char *at = strstr(text, of); at; at = strstr(at + 1, of))
         n++;
     return n;
+}
+
+/* ---- A log without AWS ---- */
+
+static int read_log(void *context, const char *app, const char *build_id, const char *from, struct arena *mem,
+                    struct log_page *out, struct err *e)
+{
+    (void)context;
+    (void)app;
+    (void)e;
+    out->count = from ? 0 : LOG_LINES;
+    out->lines = arena_array(mem, LOG_LINES, sizeof *out->lines);
+    for (size_t i = 0; i < LOG_LINES; i++)
+        out->lines[i].text = i % 10 ? "#7 4.7 going on" : "error: of this build";
+    out->next = strcmp(build_id, "none") ? arena_printf(mem, "%d", LOG_LINES) : NULL;
+    return 0;
+}
+
+static void put_log(struct fixture *f)
+{
+    struct admin *admin = f->application.context;
+    struct err e = { 0 };
+
+    log_follow_free(admin->follow);
+    admin->follow = NULL;
+    if (log_follow_new(&(const struct log_source){ .read = read_log }, admin->clock, &admin->follow, &e))
+        fail_msg("%s", e.message);
 }
 
 /* ---- Apps in every state ---- */
@@ -148,6 +187,9 @@ static const char *const targets[] = {
     "/apps/shop/releases/2",
     "/apps/shop/releases/3",
     "/apps/dropped/releases/1",
+    "/apps/failed/releases/2/log",
+    "/apps/failed/releases/2/log?from=401",
+    "/apps/moving/releases/2/log?from=801",
 };
 enum { TARGETS = sizeof targets / sizeof *targets };
 
@@ -341,9 +383,10 @@ static void render_each(struct fixture *f, enum admin_page page, admin_model *mo
 
     for (int i = 0; i < TARGETS; i++) {
         char app[32] = "", release[8] = "";
-        int parts = sscanf(targets[i], "/apps/%31[a-z-]/releases/%7s", app, release);
+        int parts = sscanf(targets[i], "/apps/%31[a-z-]/releases/%7[0-9]", app, release);
+        bool log = strstr(targets[i], "/log") != NULL;
         if ((page == PAGE_OVERVIEW && parts <= 0) || (page == PAGE_APP && parts == 1) ||
-            (page == PAGE_RELEASE && parts == 2))
+            (page == PAGE_RELEASE && parts == 2 && !log) || (page == PAGE_LOG && log))
             render_one(f, admin->views[page], model, app, release, targets[i], used, leaves);
     }
 }
@@ -367,6 +410,8 @@ static void render_after_a_refusal(struct fixture *f, enum admin_page page, json
     f->form = &form;
     if (page == PAGE_APP)
         render_one(f, admin->views[PAGE_APP], app_model, "long", "", "/apps/long", used, leaves);
+    else if (page == PAGE_LOG)
+        render_one(f, admin->views[PAGE_LOG], log_model, "failed", "2", "/apps/failed/releases/2/log", used, leaves);
     else if (page == PAGE_RELEASE)
         render_one(f, admin->views[PAGE_RELEASE], release_model, "long", "1", "/apps/long/releases/1", used, leaves);
     else
@@ -382,7 +427,8 @@ static void every_binding_has_data_and_all_data_is_shown(void **state)
         const char *file;
     } pages[] = { { PAGE_OVERVIEW, overview_model, "overview.html" },
                   { PAGE_APP, app_model, "app.html" },
-                  { PAGE_RELEASE, release_model, "release.html" } };
+                  { PAGE_RELEASE, release_model, "release.html" },
+                  { PAGE_LOG, log_model, "log.html" } };
     struct fixture *f = *state;
     /* More than a page of apps, and of releases: then the links to the rest are there too. */
     harness_do(f->super,
@@ -406,8 +452,6 @@ static void every_binding_has_data_and_all_data_is_shown(void **state)
                        "UPDATE berth.apps SET state = CASE app_name WHEN 'paused' THEN 'paused' WHEN 'leaving' "
                        "THEN 'deleting' ELSE 'active' END");
         }
-        if (pages[i].page == PAGE_RELEASE)
-            render_after_a_refusal(f, PAGE_RELEASE, used, leaves);
         if (pages[i].page != PAGE_OVERVIEW)
             render_after_a_refusal(f, pages[i].page, used, leaves);
         assert_joined(pages[i].file, used, leaves, f->mem);
@@ -619,6 +663,7 @@ static int setup(void **state)
                                     .admin_operators = { .items = operators, .count = 1 } };
     if (admin_open(&f.settings, &f.application, &e))
         fail_msg("%s", e.message);
+    put_log(&f);
     seed(&f);
     *state = &f;
     return 0;
