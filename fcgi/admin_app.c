@@ -200,9 +200,12 @@ static json_object *gone_rows(struct admin *admin, const struct app_page *page, 
 
 /* ---- Use, resources, facts ---- */
 
+/* The first bar says what the dots of all of them mean. */
 static const char *use_note(const struct app_page *page, const struct app_quota *q, struct arena *mem)
 {
-    return q->rolling > 0 ? arena_printf(mem, "the dotted part is v%d's, until it is live", page->told.number) : "";
+    return q->rolling > 0 && q == page->quotas
+               ? arena_printf(mem, "the dotted part is v%d's, until it is live", page->told.number)
+               : "";
 }
 
 static json_object *use_rows(const struct app_page *page, struct arena *mem)

@@ -197,14 +197,32 @@ static const char *word_of_slot(const struct listener_slot *slot)
     return "";
 }
 
+/* How many priorities in a row, beginning with the first, are not berth's: they are told as one. */
+static size_t foreign_run(const struct listener_slot *slots, size_t count)
+{
+    size_t run = 0;
+
+    while (run < count && !slots[run].app && !strcmp(slots[run].listener_arn, slots[0].listener_arn) &&
+           slots[run].priority == slots[0].priority + (int)run)
+        run++;
+    return run;
+}
+
+static const char *priorities_text(const struct listener_slot *slot, size_t run, struct arena *mem)
+{
+    return run > 1 ? arena_printf(mem, "%d to %d", slot->priority, slot->priority + (int)run - 1)
+                   : arena_printf(mem, "%d", slot->priority);
+}
+
 static json_object *slot_row(struct admin *admin, const struct balancers *b, const struct listener_slot *slot,
-                             struct arena *mem)
+                             size_t run, struct arena *mem)
 {
     bool is_first = b->configured > 0 && is_same_balancer(b->all[0].room.arn, slot->listener_arn);
     const char *app = text_or_empty(slot->app);
 
-    return json_build("{s:i, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "priority", slot->priority, "app", app, "url",
-                      slot->app ? arena_printf(mem, "/apps/%s", app) : "", "word", word_of_slot(slot), "host",
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "priority", priorities_text(slot, run, mem),
+                      "app", app, "url", slot->app ? arena_printf(mem, "/apps/%s", app) : "", "word",
+                      run > 1 ? "Not berth's: other rules have these priorities" : word_of_slot(slot), "host",
                       slot->app ? admin_host(admin, app, slot->host, mem) : "", "balancer",
                       balancer_name(slot->listener_arn, mem), "dns",
                       slot->app && !is_first ? "needs a DNS alias of its own" : "", "at", text_or_empty(slot->taken_at),
@@ -256,8 +274,10 @@ static int put_slots(struct admin *admin, struct db *db, const struct balancers 
     if (listener_slots(db, &page, mem, &slots, &count, e))
         return e->code;
     bool more = count > LIST_PAGE;
-    for (size_t i = 0; i < count && i < LIST_PAGE; i++)
-        json_append(rows, slot_row(admin, b, &slots[i], mem));
+    for (size_t i = 0, run, shown = more ? LIST_PAGE : count; i < shown; i += run ? run : 1) {
+        run = foreign_run(&slots[i], shown - i);
+        json_append(rows, slot_row(admin, b, &slots[i], run, mem));
+    }
     json_put(model, "only", json_text(page.only_listener ? balancer_name(page.only_listener, mem) : ""));
     json_put(model, "listener", json_text(text_or_empty(page.only_listener)));
     json_put(model, "app", json_text(text_or_empty(page.only_app)));

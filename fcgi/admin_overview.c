@@ -55,7 +55,7 @@ static void tell_condition(struct admin *admin, const struct app_summary *a, str
         *note = arena_printf(mem, "begun %s", ago(admin, a->moving_since, mem));
         return;
     case APP_QUEUED:
-        *note = arena_printf(mem, "waits, pushed %s", ago(admin, a->newest_at, mem));
+        *note = arena_printf(mem, "pushed %s", ago(admin, a->newest_at, mem));
         return;
     case APP_PAUSED:
         if (strcmp(a->state, "paused") != 0)

@@ -1,5 +1,6 @@
 """A Chromium without a window, driven over its DevTools pipe: JSON messages that end with a NUL, on descriptors 3 and 4."""
 
+import base64
 import json
 import os
 import select
@@ -10,6 +11,10 @@ import tempfile
 import time
 
 ANSWER_LIMIT_S = 20
+# What a key says of itself: its code, its number, and the character that it writes.
+KEYS = {"Tab": ("Tab", 9, ""), "Enter": ("Enter", 13, "\r"), "Space": ("Space", 32, " "), "Backspace": ("Backspace", 8, ""), "Escape": ("Escape", 27, "")}
+HEIGHT_MAX = 6000
+MODIFIERS = {"Shift": 8, "Control": 2}
 
 
 def program():
@@ -100,20 +105,45 @@ class Chromium:
         self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def open(self, url, authorization):
-        self.events.clear()
         self.call("Network.setExtraHTTPHeaders", headers={"Authorization": authorization})
-        self.call("Page.navigate", url=url)
-        if not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self._until(lambda message: message.get("method") == "Page.loadEventFired")
+        self.next_page(lambda: self.call("Page.navigate", url=url))
 
     def evaluate(self, script):
         done = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
-    def press(self, key):
-        for kind in ("keyDown", "keyUp"):
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode={"Tab": 9, "Enter": 13}[key])
+    def press(self, key, with_key=None, **more):
+        """A key of KEYS or a character, as from a keyboard."""
+        code, number, text = KEYS.get(key, (f"Key{key.upper()}" if key.isalpha() else "", ord(key[0].upper()), key))
+        said = {"key": " " if key == "Space" else key, "code": code, "windowsVirtualKeyCode": number, "modifiers": MODIFIERS.get(with_key, 0)}
+        writes = text and with_key != "Control"
+        self.call("Input.dispatchKeyEvent", type="keyDown" if writes else "rawKeyDown", **said, **({"text": text} if writes else {}), **more)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **said)
+
+    def write(self, text):
+        """In the place of what is in the field that has the focus."""
+        self.press("a", "Control", commands=["selectAll"])
+        self.press("Backspace")
+        for character in text:
+            self.press(character)
+
+    def next_page(self, act):
+        """Waits for the page that `act` leads to."""
+        self.events.clear()
+        act()
+        if not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            self._until(lambda message: message.get("method") == "Page.loadEventFired")
+
+    def run_scripts(self, wanted):
+        """Whether pages' own scripts run; what evaluate is given always does."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not wanted)
+
+    def picture(self, width):
+        """The whole page, in PNG."""
+        height = self.evaluate("document.documentElement.scrollHeight")
+        clip = {"x": 0, "y": 0, "width": width, "height": min(height, HEIGHT_MAX), "scale": 1}
+        return base64.b64decode(self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)["data"])
 
     def complaints(self):
         """What the console holds: errors, refused by the policy, dialogs that a script opened."""
