@@ -5,6 +5,7 @@
 #include "core/base/text.h"
 #include "core/deploy/build_reason.h"
 #include "fcgi/admin_lists.h"
+#include "fcgi/link.h"
 #include "fcgi/when.h"
 
 /* A page of the log is as long as any other page at the most: 60 KB, markup included. */
@@ -16,6 +17,7 @@ enum {
     LOG_REPLY_BYTES = 256 * 1024,
     LOG_TAIL_WAIT_MS = 400,
     LOG_PAGE_WAIT_MS = 1500,
+    BUILD_ID_MAX = 512,
     QUOTE_MIN = 8 /* bytes: what is shorter stands in a sentence by chance */
 };
 
@@ -164,7 +166,9 @@ static const char *told_of(const struct log_view *view, struct arena *mem)
 
 static const char *follow_url(const struct release *r, const struct log_view *view, struct arena *mem)
 {
-    return has_more(view) ? arena_printf(mem, "%s.json?from=%lld", log_url(r, mem), (long long)view->next) : "";
+    return has_more(view) ? arena_printf(mem, "%s.json?from=%lld&build=%s", log_url(r, mem), (long long)view->next,
+                                         link_encode(r->build_id, mem))
+                          : "";
 }
 
 json_object *log_tail_model(struct admin *admin, const struct release *r, struct arena *mem, int64_t *evidence)
@@ -279,21 +283,32 @@ static json_object *reply_lines(const struct release *r, const struct log_view *
     return rows;
 }
 
+bool log_is_build(const char *text)
+{
+    return *text && strlen(text) <= BUILD_ID_MAX && text_is_utf8(text, strlen(text)) &&
+           !text_has_control(text, strlen(text));
+}
+
 int log_reply(struct admin *admin, struct db *db, struct request *request, struct response *response, struct err *e)
 {
-    const struct log_wish wish = { .from = from_of(request), .limit = LOG_REPLY, .bytes = LOG_REPLY_BYTES };
+    struct log_wish wish = { .from = from_of(request), .limit = LOG_REPLY, .bytes = LOG_REPLY_BYTES };
+    const char *build = request_query(request, "build");
     struct arena *mem = request->mem;
     struct log_view view = { 0 };
     struct release r = { 0 };
 
     if (find_release(db, request, &r, e))
         return e->code;
+    if (build && strcmp(build, r.build_id) != 0)
+        wish.from = 1;
     view_log(admin, &r, wish, mem, &view);
     if (admin_not_modified(request, response,
-                           arena_printf(mem, "%lld.%d.%d", (long long)view.next, view.complete, view.trouble != NULL)))
+                           arena_printf(mem, "%s %lld.%d.%d", r.build_id, (long long)view.next, view.complete,
+                                        view.trouble != NULL)))
         return 0;
     response_json(response, 200,
-                  json_build("{s:o, s:I, s:b, s:s}", "lines", reply_lines(&r, &view), "next", view.next,
+                  json_build("{s:s, s:o, s:I, s:b, s:s}", "build", r.build_id, "lines", reply_lines(&r, &view), "next",
+                             view.next,
                              "complete", view.complete, "trouble", view.trouble ? view.trouble : ""));
     return 0;
 }

@@ -122,7 +122,7 @@ const struct route admin_routes[] = {
     { "GET",
       "/apps/{app}/releases/{release}/log.json",
       admin_send,
-      { APP, RELEASE, FROM },
+      { APP, RELEASE, FROM, { "build", FIELD_IN_QUERY, log_is_build } },
       REPLY(.reply = log_reply) },
     { "GET",
       "/deliveries",
