@@ -107,7 +107,9 @@ static json_object *changed_rows(const struct release *r, const struct release_s
     add_fact(rows, "Commit", short_commit(r->commit_sha, mem), "made",
              github_url(story, "commit", r->commit_sha, mem));
     add_fact(rows, "Title", r->commit_title, "", NULL);
-    add_fact(rows, strcmp(r->kind, "push") ? "Started by" : "Pushed by", r->pushed_by, "", NULL);
+    if (r->pushed_by)
+        add_fact(rows, strcmp(r->kind, "push") ? "Started by" : "Pushed by", arena_printf(mem, "@%s", r->pushed_by), "",
+                 NULL);
     add_comparison(rows, r, story, mem);
     add_settings(rows, story, mem);
     if (r->rollback_to)
