@@ -129,7 +129,7 @@ static json_object *line_rows(const struct release *r, const struct log_view *vi
     return rows;
 }
 
-/* What a reader should know of these lines; "" for nothing. */
+/* What a reader should know of the log; "" for nothing. */
 static const char *note_of(const struct log_view *view, struct arena *mem)
 {
     if (view->trouble)
@@ -139,12 +139,20 @@ static const char *note_of(const struct log_view *view, struct arena *mem)
     if (view->newest == 0)
         return view->complete ? "CloudWatch Logs has no log of this build: it wrote none, or its time there is over."
                               : "The build has not written anything yet.";
-    if (view->count == 0 && view->complete)
-        return arena_printf(mem, "The log ends with line %s.", list_number(mem, view->newest));
-    if (view->count == 0)
-        return arena_printf(mem, "So far the log has %s line%s: look again in a moment.", list_number(mem, view->newest),
-                            view->newest == 1 ? "" : "s");
     return "";
+}
+
+/* The same, of a page that may begin where there is nothing yet. */
+static const char *page_note_of(const struct log_view *view, struct arena *mem)
+{
+    const char *note = note_of(view, mem);
+
+    if (*note || view->count > 0)
+        return note;
+    if (view->complete)
+        return arena_printf(mem, "The log ends with line %s.", list_number(mem, view->newest));
+    return arena_printf(mem, "So far the log has %s line%s: look again in a moment.", list_number(mem, view->newest),
+                        view->newest == 1 ? "" : "s");
 }
 
 /* "Lines 1 to 400 of 5,210", with "so far" while it grows; "" when there are none. */
@@ -263,7 +271,7 @@ int log_model(struct admin *admin, struct db *db, struct request *request, json_
         arena_printf(mem, "Log of %s v%d - berth", r.app, r.number), "app", r.app, "app_url",
         arena_printf(mem, "/apps/%s", r.app), "number", arena_printf(mem, "v%d", r.number), "release_url",
         arena_printf(mem, "/apps/%s/releases/%d", r.app, r.number), "lines", line_rows(&r, &view, mem), "follow",
-        follow_url(&r, &view, mem), "told", told_of(&view, mem), "note", note_of(&view, mem), "left_out",
+        follow_url(&r, &view, mem), "told", told_of(&view, mem), "note", page_note_of(&view, mem), "left_out",
         view.first > 1, "command", arena_printf(mem, "berth logs %s v%d", r.app, r.number));
     put_paging(*model, &r, &view, mem);
     return 0;
@@ -303,12 +311,11 @@ int log_reply(struct admin *admin, struct db *db, struct request *request, struc
         wish.from = 1;
     view_log(admin, &r, wish, mem, &view);
     if (admin_not_modified(request, response,
-                           arena_printf(mem, "%s %lld.%d.%d", r.build_id, (long long)view.next, view.complete,
-                                        view.trouble != NULL)))
+                           arena_printf(mem, "%s %lld.%d.%d.%d", r.build_id, (long long)view.next, view.complete,
+                                        view.looked, view.trouble != NULL)))
         return 0;
     response_json(response, 200,
                   json_build("{s:s, s:o, s:I, s:b, s:s}", "build", r.build_id, "lines", reply_lines(&r, &view), "next",
-                             view.next,
-                             "complete", view.complete, "trouble", view.trouble ? view.trouble : ""));
+                             view.next, "complete", view.complete, "note", note_of(&view, mem)));
     return 0;
 }

@@ -25,8 +25,8 @@ const char *log_version(struct admin *admin, const struct release *release, stru
 admin_model log_model;
 
 /*
- * /apps/{app}/releases/{n}/log.json?from=401&build=...: the lines from there on, as {build, lines: [{n, look, text}], next, complete, trouble}; 304 when that version is
- * known. `next` is where to go on; `look` is the class of the line. When the release is built anew meanwhile, `build` is another one and the lines are from the first.
+ * /apps/{app}/releases/{n}/log.json?from=401&build=...: the lines from there on, as {build, lines: [{n, look, text}], next, complete, note}; 304 when that version is known.
+ * `next` is where to go on, `look` the class of the line, `note` what a reader should know. When the release is built anew meanwhile, `build` is another one and the lines are from the first.
  */
 admin_reply log_reply;
 

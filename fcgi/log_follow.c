@@ -169,7 +169,8 @@ static void read_one(struct log_follow *follow, struct followed_log *log)
 
     log->reading = true;
     pthread_mutex_unlock(&follow->lock);
-    (void)follow->source.read(follow->source.context, log->app, log->build_id, from, mem, &page, &e);
+    if (follow->source.read(follow->source.context, log->app, log->build_id, from, mem, &page, &e) == 0)
+        e = (struct err){ 0 }; /* a stream that isn't there is an empty one; the error was for the reader alone */
     pthread_mutex_lock(&follow->lock);
     log->reading = false;
     take_page(follow, log, &page, asked_ms, &e);

@@ -50,7 +50,8 @@ class LivePages(Pages):
             UPDATE berth.apps SET last_release = {number} WHERE app_name = '{app}';
         """)
         self.tell(app, number, "source", "info", "Queued by a push to main.")
-        self.tell(app, number, "source", "done", "Step source is done.")
+        for step in ("source", "identity"):
+            self.tell(app, number, step, "done", f"Step {step} is done.")
         return f"/apps/{app}/releases/{number}"
 
     def tell(self, app, number, step, kind, message):

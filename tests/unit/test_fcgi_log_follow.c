@@ -57,8 +57,10 @@ static int read_page(void *context, const char *app, const char *build_id, const
         f->asked_for[read] = strdup(build_id);
     if (atomic_load(&f->failing))
         return err_set(e, (enum err_code)atomic_load(&f->failing), "CloudWatch Logs does not answer");
-    if (atomic_load(&f->missing))
+    if (atomic_load(&f->missing)) {
+        err_set(e, ERR_NOT_FOUND, "there is no such stream"); /* as build_log_read leaves it */
         return 0;
+    }
     if (end > begin + PAGE_LINES)
         end = begin + PAGE_LINES;
     out->count = (size_t)(end - begin);
@@ -332,6 +334,7 @@ static void a_build_without_a_log_is_complete_too(void **state)
     struct log_view out = view_ended(f, ended, 0, 10);
 
     assert_true(out.complete);
+    assert_null(out.trouble);
     assert_int_equal(out.newest, 0);
 }
 

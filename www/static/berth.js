@@ -122,10 +122,26 @@
     || (shown.classList.contains("log") && lastLine(shown) === lastLine(fresh));
   const keyOf = (node) => (node.nodeType !== Node.ELEMENT_NODE ? node.nodeType
     : `${node.tagName}#${node.id}.${node.classList[0] ?? ""}${node.tagName === "TR" ? node.querySelector("a[href]")?.getAttribute("href") ?? "" : ""}`);
-  const isAdded = (node) => node?.classList?.contains("added") ?? false;
+  // Space between elements is neither compared nor kept by itself: it comes and goes with what it stands before.
+  const isSpace = (node) => node?.nodeType === Node.TEXT_NODE && node.data.trim() === "";
+  const isPassed = (node) => isSpace(node) || (node?.classList?.contains("added") ?? false);
   const past = (node) => {
-    while (isAdded(node)) node = node.nextSibling;
+    while (isPassed(node)) node = node.nextSibling;
     return node;
+  };
+  const remove = (node) => {
+    if (isSpace(node.previousSibling)) node.previousSibling.remove();
+    node.remove();
+  };
+  const insert = (parent, node, space, before) => parent.insertBefore(node, before) && space && node.before(space);
+
+  // The node to change into `key`: what stands between is removed, unless it is wanted further on.
+  const findSame = (at, key, wanted) => {
+    while (at && keyOf(at) !== key) {
+      if (wanted.get(keyOf(at)) > 0) return null;
+      at = past(at.nextSibling);
+    }
+    return at;
   };
 
   const changeAttributes = (shown, fresh) => {
@@ -145,19 +161,27 @@
     }
     if ((shown.tagName === "FORM" && isEdited(shown)) || isKeptLog(shown, fresh)) return;
     changeAttributes(shown, fresh);
+    changeChildren(shown, [...fresh.childNodes]);
+  };
+
+  const changeChildren = (shown, nodes) => {
+    const children = nodes.filter((node) => !isSpace(node));
+    const spaces = new Map(children.map((child) => [child, isSpace(child.previousSibling) ? child.previousSibling : null]));
+    const wanted = new Map();
+    for (const child of children) wanted.set(keyOf(child), (wanted.get(keyOf(child)) ?? 0) + 1);
     let at = past(shown.firstChild);
-    for (const child of [...fresh.childNodes]) {
+    for (const child of children) {
       const key = keyOf(child);
-      let same = at;
-      while (same && keyOf(same) !== key) same = past(same.nextSibling);
+      wanted.set(key, wanted.get(key) - 1);
+      const same = findSame(at, key, wanted);
       if (!same) {
-        shown.insertBefore(child, at);
+        insert(shown, child, spaces.get(child), at);
         continue;
       }
       while (at !== same) {
         const gone = at;
         at = past(at.nextSibling);
-        gone.remove();
+        remove(gone);
       }
       at = past(same.nextSibling);
       change(same, child);
@@ -165,7 +189,7 @@
     while (at) {
       const gone = at;
       at = past(at.nextSibling);
-      gone.remove();
+      remove(gone);
     }
   };
 
@@ -173,7 +197,8 @@
 
   // Not while somebody selects, types, or is about to press something that could move away under them.
   const isBusy = () => document.hidden || (!getSelection().isCollapsed && main.contains(getSelection().anchorNode)) || document.querySelector("dialog[open]")
-    || main.querySelector("input:focus, select:focus, textarea:focus, button:focus:not(.added), button:hover:not(.added)") !== null;
+    || (main.contains(document.activeElement) && document.activeElement.matches("input, select, textarea, button:not(.added)"))
+    || main.querySelector("button:hover:not(.added)") !== null;
 
   const page = { tag: null, whole: 0, unchanged: 0, failures: 0, timer: 0, ended: false };
 
@@ -332,7 +357,7 @@
     log.complete = reply.complete;
     log.more = lines.length > CHUNK;
     log.pause = lines.length ? SECOND : Math.min(log.pause * 1.5, 4 * SECOND);
-    say(document.getElementById("log-note").firstElementChild, reply.trouble ? `The log can't be read at the moment: ${reply.trouble}.` : "");
+    say(document.getElementById("log-note").firstElementChild, reply.note);
     drawSoon();
   };
 
