@@ -254,12 +254,14 @@ static json_object *fact_model(struct admin *admin, const struct app_page *page,
     const char *host = admin_host(admin, app->name, page->live.host, mem);
 
     return json_build(
-        "{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "host", host, "address",
+        "{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "host", host, "address",
         arena_printf(mem, "https://%s/", host), "is_live", page->live.release > 0, "repository", app->repository,
         "repository_url", arena_printf(mem, "https://github.com/%s", app->repository), "branch", app->branch, "proof",
         app->policy == WEBHOOK_GITHUB ? "GitHub HMAC" : "HMAC and AWS IAM", "created_at",
         text_or_empty(page->standing.created_at), "created_ago", ago(admin, page->standing.created_at, mem),
-        "created_by", text_or_empty(page->standing.created_by));
+        "created_by", text_or_empty(page->standing.created_by), "hook_url",
+        arena_printf(mem, "%s/hooks/github/%s",
+                     admin->settings->hooks_url ? admin->settings->hooks_url : "https://YOUR-BERTH-HOST", app->name));
 }
 
 /* The form's action of each button, and the texts on them. */

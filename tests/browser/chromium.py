@@ -135,6 +135,11 @@ class Chromium:
         if not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self._until(lambda message: message.get("method") == "Page.loadEventFired")
 
+    def document_status(self):
+        """Of the page that was opened or sent last."""
+        return next(event["params"]["response"]["status"] for event in reversed(self.events)
+                    if event["method"] == "Network.responseReceived" and event["params"]["type"] == "Document")
+
     def run_scripts(self, wanted):
         """Whether pages' own scripts run; what evaluate is given always does."""
         self.call("Emulation.setScriptExecutionDisabled", value=not wanted)

@@ -3,6 +3,7 @@
 BERTH_BUILD names the build to test (default: build), BERTH_AXE the file axe.min.js of the npm package axe-core.
 """
 
+import os
 import pathlib
 import sys
 
@@ -10,16 +11,29 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from browser import scenes  # noqa: E402
 from browser.chromium import Chromium, program  # noqa: E402
 from support import fleet  # noqa: E402
 from support.pages import Pages  # noqa: E402
+from support.parts import TOP  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def pages():
-    made = Pages()
+    made = Pages({"BERTH_PLATFORM_LISTENERS": f"{fleet.LISTENER},{fleet.OTHER_LISTENER}", "BERTH_HOOKS_URL": "https://berth.example.com"})
     try:
         fleet.seed(made.postgres)
+        made.wait_until_ready()
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.fixture(scope="session")
+def empty_pages():
+    """Of an installation on its first day."""
+    made = Pages()
+    try:
         made.wait_until_ready()
         yield made
     finally:
@@ -43,3 +57,22 @@ def browse(pages, chromium):
         chromium.open(pages.url + path, pages.sign_in("operator"))
         return chromium
     return open_page
+
+
+@pytest.fixture
+def show(request, chromium):
+    """show(scene, 360): goes there and returns the browser."""
+
+    def go_there(scene, width=1440, scheme="light"):
+        chromium.look_like(width, scheme)
+        scenes.go(chromium, request.getfixturevalue("empty_pages" if scene.empty else "pages"), scene)
+        return chromium
+    return go_there
+
+
+@pytest.fixture(scope="session")
+def keep():
+    """keep("overview", 360, "dark", png): into the folder that BERTH_SCREENSHOTS names (default: build/screenshots)."""
+    folder = pathlib.Path(os.environ.get("BERTH_SCREENSHOTS", TOP / "build" / "screenshots"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return lambda name, width, scheme, png: (folder / f"{name}-{scheme}-{width}.png").write_bytes(png)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import fleet
+from browser import scenes
 
 SIDEWAYS = """
 (() => {
@@ -36,9 +36,9 @@ axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify([r.p
 """
 
 
-@pytest.mark.parametrize("path", fleet.pages())
-def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(browse, axe, path):
-    page = browse(path)
+@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
+def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(show, keep, axe, scene):
+    page = show(scene)
     page.evaluate(axe + "; 0")
     found = {}
 
@@ -49,13 +49,14 @@ def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(browse, axe, path):
             assert passed > 15
             if violations:
                 found[width, scheme] = violations
+            keep(scene.name, width, scheme, page.picture(width))
 
     assert found == {}
 
 
-@pytest.mark.parametrize("path", fleet.pages())
-def test_nothing_scrolls_sideways_at_any_width(browse, path):
-    page = browse(path, 360)
+@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
+def test_nothing_scrolls_sideways_at_any_width_and_the_console_stays_empty(show, scene):
+    page = show(scene, 360)
     found = {}
 
     for width in (320, 360, 390, 719, 720, 1023, 1024, 1440, 1920):
@@ -64,14 +65,13 @@ def test_nothing_scrolls_sideways_at_any_width(browse, path):
             found[width] = wide
 
     assert found == {}
+    assert [line for line in page.complaints() if not line.startswith("Failed to load resource: the server responded with a status of 4")] == []
 
 
-@pytest.mark.parametrize("path", fleet.pages())
-def test_the_console_stays_empty(browse, path):
-    page = browse(path)
+def test_every_page_and_every_form_of_the_routes_has_a_scene():
+    missing = [route for route in scenes.routes() if route[2] != "REPLY" and not any(scenes.shows(scene, route) for scene in scenes.SCENES)]
 
-    expected = ["Failed to load resource: the server responded with a status of 404 (Not Found)"] if path == "/apps/nobody" else []
-    assert page.complaints() == expected
+    assert missing == []
 
 
 def test_links_are_large_enough_to_hit(browse):

@@ -23,6 +23,7 @@ APPS = {
     "store-front": ("LLLLLFLLLL", "live", 3000000, None, None, 10),
     "never-worked": ("FF", "source", 8000000, "abe", "Try it", None),
     "chat-bridge": ("", "source", 0, None, None, None),
+    "old-blog": ("LLL", "live", 9000000, "mara", "Say goodbye", 3),
 }
 # What releases before the newest were about, and who pushed them.
 EARLIER = ["Round per line, not per invoice", "Read the configuration at start", "Add /healthz", "Keep fonts in the image", "Undo the queue change",
@@ -39,6 +40,7 @@ SIZES = {
     "auth-gateway": (512, 1024, 2, {"cpu_units": 2048, "memory_mib": 4096}),
     "store-front": (512, 1024, 2, {"cpu_units": 2048, "memory_mib": 4096}),
 }
+IN_STATE = {"webhooks-demo": "paused", "old-blog": "deleting"}
 STATES = {"L": "live", "R": "live", "F": "failed", "S": "superseded", "M": "running", "Q": "queued"}
 
 
@@ -132,7 +134,7 @@ def app_sql(app, row):
     states, step, age, by, title, live = row
     cpu, memory, tasks, limits = size_of(app)
     sql = [f"INSERT INTO berth.apps (app_name, repository, webhook_policy, state, last_release, health_check_path, cpu_units, memory_mib, tasks, created_at) VALUES "
-           f"('{app}', 'quayside/{app}', 'github', '{'paused' if app == 'webhooks-demo' else 'active'}', {len(states)}, '/healthz', {cpu}, {memory}, {tasks}, "
+           f"('{app}', 'quayside/{app}', 'github', '{IN_STATE.get(app, 'active')}', {len(states)}, '/healthz', {cpu}, {memory}, {tasks}, "
            "now() - interval '200 days');"]
     sql += limits_sql(app, limits)
     since = age
@@ -213,6 +215,9 @@ def lists_sql():
     sql = [delivery_sql(number, row) for number, row in enumerate(DELIVERIES, 1)]
     sql += [f"INSERT INTO berth.audit_log (actor, action, app_name, before, after, at) VALUES ({', '.join(literal(text) for text in row)}, now() - interval '{ago} minutes');"
             for *row, ago in AUDIT]
+    sql.append("INSERT INTO berth.teardowns (app_name, state, step, error, hint, started_by, started_at, finished_at) VALUES ('old-blog', 'failed', 'service', "
+               "'AWS refused to delete the service berth-old-blog: access denied.', 'Give the worker the second of its policies, then `berth destroy old-blog`.', 'mara', "
+               "now() - interval '3 hours', now() - interval '170 minutes');")
     sql.append("INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('thumbnailer', 'over_quota', now() - interval '72 minutes', 'infinity');")
     sql.append(f"INSERT INTO berth.listener_slots (listener_arn, priority, app_name, taken_at) SELECT CASE WHEN app_name > 's' THEN '{OTHER_LISTENER}' ELSE '{LISTENER}' END, "
                "row_number() OVER (ORDER BY app_name), app_name, created_at FROM berth.apps WHERE last_release > 0;")
