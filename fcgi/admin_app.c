@@ -305,6 +305,7 @@ static json_object *destroy_model(const struct app_page *page, const struct form
                                       form_value(form, "confirm", ""), "error", error);
 
     json_put(destroy, "invalid", *error ? json_text("true") : json_build("b", 0));
+    json_put(destroy, "focus", json_build("b", *error != '\0'));
     return destroy;
 }
 

@@ -91,8 +91,9 @@ static json_object *sizes_of(const char *chosen, struct arena *mem)
     return rows;
 }
 
+/* The first field that is wrong has the focus; wrong lists them, with where they are. */
 static json_object *field_model(const struct app *app, const struct field *field, const struct form *form,
-                                struct arena *mem)
+                                struct arena *mem, json_object *wrong)
 {
     const char *now = stored(app, field, mem), *error = form_error(form, field->name);
     json_object *one = json_build("{s:s, s:s}", "was", now, "error", error);
@@ -100,6 +101,10 @@ static json_object *field_model(const struct app *app, const struct field *field
     if (strcmp(field->name, "size") != 0) /* its value is the chosen one of the sizes */
         json_put(one, "value", json_text(form_value(form, field->name, now)));
     json_put(one, "invalid", *error ? json_text("true") : json_build("b", 0));
+    json_put(one, "focus", json_build("b", *error && json_length(wrong) == 0));
+    if (*error)
+        json_append(wrong, json_build("{s:s, s:s, s:s}", "to", arena_printf(mem, "#%s", field->name), "title",
+                                      field->title, "error", error));
     json_put(one, "describedby",
              json_text(arena_printf(mem, *error ? "help-%s error-%s" : "help-%s", field->name, field->name)));
     return one;
@@ -165,11 +170,12 @@ int app_settings_model(struct admin *admin, struct db *db, const struct app_page
                        struct arena *mem, json_object **out, struct err *e)
 {
     AUTO_JSON json_object *settings = json_new_object();
-    json_object *changes = json_new_array();
+    json_object *changes = json_new_array(), *wrong = json_new_array();
 
     json_put(settings, "meanwhile", changes);
+    json_put(settings, "wrong", wrong);
     for (size_t i = 0; i < FIELDS; i++) {
-        json_put(settings, fields[i].name, field_model(&page->app, &fields[i], form, mem));
+        json_put(settings, fields[i].name, field_model(&page->app, &fields[i], form, mem, wrong));
         if (add_change(admin, db, &page->app, &fields[i], form, mem, changes, e))
             return e->code;
     }

@@ -188,6 +188,22 @@ def test_a_quota_is_edited_and_the_next_push_is_refused_by_it_until_it_is_raised
     assert image_on_aws(shop).endswith(live(shop)[1])
 
 
+def test_a_setting_is_edited_and_a_wrong_one_is_told_beside_its_field(operator, shop, stack):
+    to_app(operator, shop)
+    operator.write("Port", "http", backwards=True)
+    operator.write("Health check path", "/up")
+    operator.follow("Save settings")
+    assert operator.focused() == "Port"
+    assert operator.error_beside("port").startswith("Write a whole number from 1 to 65535")
+    assert operator.value("health_check_path") == "/up"
+
+    operator.write("Port", "8081")
+    operator.follow("Save settings")
+    assert stack.sql(f"SELECT port, health_check_path FROM berth.apps WHERE app_name = '{shop.app}'") == [["8081", "/up"]]
+    assert audited(shop, "app.update")[0] == "operator"
+    stack.sql(f"UPDATE berth.apps SET port = 8080, health_check_path = '/healthz' WHERE app_name = '{shop.app}'")
+
+
 def test_a_rate_limit_is_edited_and_the_next_push_is_refused_by_it(operator, shop, stack, limits):
     to_limits(operator, shop)
     operator.write("Pushes in a burst", "1")

@@ -169,13 +169,18 @@ static void each_listener_tells_its_room_in_the_order_it_is_filled(void **state)
     assert_shows(page, "needs a DNS alias of its own");
 }
 
-static void fill(struct page_harness *f, const char *listener, int places)
+static void fill_every(struct page_harness *f, const char *listener, int places, int apart)
 {
     page_sql(
         f, arena_printf(f->mem,
                         "DELETE FROM berth.listener_slots WHERE listener_arn = '%s'; INSERT INTO berth.listener_slots "
-                        "(listener_arn, priority) SELECT '%s', i FROM generate_series(1, %d) i",
-                        listener, listener, places));
+                        "(listener_arn, priority) SELECT '%s', i * %d FROM generate_series(1, %d) i",
+                        listener, listener, apart, places));
+}
+
+static void fill(struct page_harness *f, const char *listener, int places)
+{
+    fill_every(f, listener, places, 1);
 }
 
 static void from_four_fifths_on_it_is_said_what_to_do(void **state)
@@ -209,7 +214,7 @@ static void two_listeners_of_one_load_balancer_share_its_limit(void **state)
 static void slots_go_on_page_by_page_and_by_listener(void **state)
 {
     struct page_harness *f = *state;
-    fill(f, FIRST, 80);
+    fill_every(f, FIRST, 80, 2);
 
     const char *first = page_of(f, "/load-balancers?listener=" FIRST);
     const char *second = page_of(f, page_link(f, first, "Next"));
@@ -218,6 +223,22 @@ static void slots_go_on_page_by_page_and_by_listener(void **state)
     assert_int_equal(occurrences(second, "<td role=\"cell\" class=\"right priority\">"), 30);
     assert_null(page_link(f, second, "Next"));
     assert_shows(second, "Only of <span>berth-1</span>");
+}
+
+static void priorities_in_a_row_that_are_not_berths_are_told_as_one(void **state)
+{
+    struct page_harness *f = *state;
+    fill(f, FIRST, 80);
+    page_sql(f, "DELETE FROM berth.listener_slots WHERE listener_arn = '" FIRST "' AND priority IN (21, 23)");
+
+    const char *first = page_of(f, "/load-balancers?listener=" FIRST);
+    const char *second = page_of(f, page_link(f, first, "Next"));
+
+    assert_shows(first, ">1 to 20</td>");
+    assert_shows(first, ">22</td>");
+    assert_shows(first, "another rule has this priority");
+    assert_shows(first, ">24 to 52</td>");
+    assert_shows(second, ">53 to 80</td>");
 }
 
 static void without_a_listener_the_page_says_how_to_name_one(void **state)
@@ -304,6 +325,7 @@ int main(int argc, char **argv)
         EACH(from_four_fifths_on_it_is_said_what_to_do),
         EACH(two_listeners_of_one_load_balancer_share_its_limit),
         EACH(slots_go_on_page_by_page_and_by_listener),
+        EACH(priorities_in_a_row_that_are_not_berths_are_told_as_one),
         EACH(without_a_listener_the_page_says_how_to_name_one),
         EACH(the_first_look_begins_the_checks_and_shows_them_when_they_have_ended),
         EACH(however_many_look_the_checks_begin_once_a_minute),

@@ -44,6 +44,14 @@ IN_STATE = {"webhooks-demo": "paused", "old-blog": "deleting"}
 STATES = {"L": "live", "R": "live", "F": "failed", "S": "superseded", "M": "running", "Q": "queued"}
 
 
+# Why a release failed there, and what to do.
+WHY = {
+    "source": ("There is no Dockerfile at the top of the repository.", "Add a Dockerfile and push."),
+    "build": ("The build stopped: package-lock.json lacks bwip-js@4.5.1, which package.json asks for.",
+              "Run `npm install` in your checkout, commit package-lock.json and push."),
+    "rollout": ("The rollout was put back: 3 new tasks ended with exit code 1, \"RELAY_HOST is not set\".",
+                "Give RELAY_HOST a default in the image, or in the Dockerfile's ENV, and push."),
+}
 # Seconds after its beginning at which a step of a release is done, and what it then says.
 HEADWAY = {
     "source": (2.1, "Stored 4.1 MiB of source at {sha}."),
@@ -98,8 +106,8 @@ def release_sql(app, number, letter, step, age, by, title, newest):
     step = "live" if state == "live" else step
     error = hint = None
     if state == "failed":
-        error = "The build stopped: package-lock.json lacks bwip-js@4.5.1, which package.json asks for."
-        hint = "Run `npm install` in your checkout, commit package-lock.json and push."
+        step = step if newest else "build"
+        error, hint = WHY.get(step, WHY["build"])
     sql = [f"""INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, source_version, build_id,
         image_digest, image_bytes, task_definition_arn, cpu_units, memory_mib, tasks, error, hint, created_at, finished_at) VALUES ({literal(app)}, {number},
         '{"rollback" if letter == "R" else "push"}', '{state}', '{step}', '{sha_of(app, number)}', {literal(title)}, {literal(by)}, '3sL4kqtJ',
