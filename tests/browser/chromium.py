@@ -100,9 +100,10 @@ class Chromium:
 
     # ---- A page ----
 
-    def look_like(self, width, scheme="light", media=""):
+    def look_like(self, width, scheme="light", media="", forced_colors=False):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 720)
-        self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": "prefers-color-scheme", "value": scheme}])
+        features = {"prefers-color-scheme": scheme, "forced-colors": "active" if forced_colors else "none"}
+        self.call("Emulation.setEmulatedMedia", media=media, features=[{"name": name, "value": value} for name, value in features.items()])
 
     def open(self, url, authorization):
         self.call("Network.setExtraHTTPHeaders", headers={"Authorization": authorization})

@@ -1,77 +1,24 @@
 """The pages in a real browser: wide and narrow, light and dark, by keyboard, on paper, without script."""
 
-import json
-import os
-import pathlib
 import time
 
 import pytest
 
-from browser import scenes
+from browser.scenes import scene
 
-SIDEWAYS = """
+# How many marks there are, and those that are drawn in nothing but the ground's colour.
+MARKS = """
 (() => {
-  const wide = document.documentElement.scrollWidth;
-  if (wide <= innerWidth) return [];
-  return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
-    .map((e) => e.tagName + "." + e.className + ": " + e.textContent.slice(0, 40)).slice(0, 5).concat(["page is " + wide]);
+  const ground = getComputedStyle(document.documentElement).backgroundColor, none = "rgba(0, 0, 0, 0)";
+  const marks = [...document.querySelectorAll("main .mark")].filter((e) => e.offsetParent && getComputedStyle(e, "::before").content !== "none");
+  const seen = (s) => (s.backgroundColor !== none && s.backgroundColor !== ground && s.backgroundColor !== "rgb(255, 255, 255)") || s.backgroundImage !== "none" || s.borderTopWidth !== "0px";
+  return [marks.length, marks.filter((e) => !seen(getComputedStyle(e, "::before"))).map((e) => e.className + ": " + e.textContent)];
 })()
 """
 TARGETS = """
 [...document.querySelectorAll("main a, header a")].filter((a) => a.offsetParent && !a.closest("p, .second, .crumbs, .legend, td.release, .sentence, dd"))
   .map((a) => [a.textContent.trim().slice(0, 30), a.getBoundingClientRect()]).filter(([, r]) => r.height < 18).map(([t, r]) => t + " " + r.height)
 """
-
-
-@pytest.fixture(scope="session")
-def axe():
-    path = os.environ.get("BERTH_AXE", "")
-    assert path, "BERTH_AXE names no axe.min.js: script/test installs it"
-    return pathlib.Path(path).read_text(encoding="utf-8")
-
-
-AXE = """
-axe.run(document, {resultTypes: ["violations"]}).then((r) => JSON.stringify([r.passes.length, r.violations.map((v) =>
-  [v.id, v.help, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary)])]))
-"""
-
-
-@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
-def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(show, keep, axe, scene):
-    page = show(scene)
-    page.evaluate(axe + "; 0")
-    found = {}
-
-    for width in (360, 1440):
-        for scheme in ("light", "dark"):
-            page.look_like(width, scheme)
-            passed, violations = json.loads(page.evaluate(AXE))
-            assert passed > 15
-            if violations:
-                found[width, scheme] = violations
-            keep(scene.name, width, scheme, page.picture(width))
-
-    assert found == {}
-
-
-@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
-def test_nothing_scrolls_sideways_at_any_width_and_the_console_stays_empty(show, scene):
-    page = show(scene, 360)
-    found = {}
-
-    for width in (320, 360, 390, 719, 720, 1023, 1024, 1440, 1920):
-        page.look_like(width)
-        if wide := page.evaluate(SIDEWAYS):
-            found[width] = wide
-
-    assert found == {}
-    assert [line for line in page.complaints() if not line.startswith("Failed to load resource: the server responded with a status of 4")] == []
-
-
-def test_every_page_and_every_form_of_the_routes_has_a_scene():
-    missing = [route for route in scenes.routes() if route[2] != "REPLY" and not any(scenes.shows(scene, route) for scene in scenes.SCENES)]
-
-    assert missing == []
 
 
 def test_links_are_large_enough_to_hit(browse):
@@ -95,11 +42,11 @@ def test_a_page_says_the_same_without_script(browse, chromium):
     paths = ("/", "/apps/invoice-api", "/apps/parcel-tracker/releases/10")
     text = {path: browse(path).evaluate("document.querySelector('main').innerText") for path in paths}
 
-    chromium.call("Emulation.setScriptExecutionDisabled", value=True)
+    chromium.run_scripts(False)
     try:
         without = {path: browse(path).evaluate("document.querySelector('main').innerText") for path in paths}
     finally:
-        chromium.call("Emulation.setScriptExecutionDisabled", value=False)
+        chromium.run_scripts(True)
 
     assert {path: len(lines) for path, lines in without.items()} == {path: pytest.approx(len(lines), abs=20) for path, lines in text.items()}
 
@@ -137,12 +84,27 @@ def test_on_paper_only_what_can_be_read_there_is_left(browse):
     page.look_like(1440)
 
 
+@pytest.mark.parametrize("name", ["overview", "app-failed", "app-limits-wrong", "deliveries", "doctor"])
+def test_on_paper_and_in_forced_colours_every_mark_is_still_drawn(show, keep, name):
+    page = show(scene(name))
+
+    for kind, media, forced in (("print", "print", False), ("forced", "", True)):
+        page.look_like(1024, "light", media, forced)
+        marks, unseen = page.evaluate(MARKS)
+        keep(name, 1024, kind, page.picture(1024))
+        assert marks > 0 and unseen == []
+    page.look_like(1440)
+
+
 def test_a_script_in_a_commits_title_does_not_run(browse, pages):
     pages.postgres.sql("UPDATE berth.releases SET commit_title = '<script>alert(1)</script><img src=x onerror=alert(2)>', pushed_by = '\"><svg onload=alert(3)>' "
                        "WHERE app_name = 'pricing' AND number = 10")
 
-    for path in ("/", "/apps/pricing", "/apps/pricing/releases/10"):
-        page = browse(path)
-        assert "<script>alert(1)</script>" in page.evaluate("document.querySelector('main').innerText")
-        assert page.evaluate("document.querySelectorAll('main script, main img, main svg').length") == 0
-        assert page.complaints() == []
+    try:
+        for path in ("/", "/apps/pricing", "/apps/pricing/releases/10"):
+            page = browse(path)
+            assert "<script>alert(1)</script>" in page.evaluate("document.querySelector('main').innerText")
+            assert page.evaluate("document.querySelectorAll('main script, main img, main svg').length") == 0
+            assert page.complaints() == []
+    finally:
+        pages.postgres.sql("UPDATE berth.releases SET commit_title = 'Read rates at start, then hourly', pushed_by = 'teo' WHERE app_name = 'pricing' AND number = 10")

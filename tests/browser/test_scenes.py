@@ -1,0 +1,69 @@
+"""Every page in every state (scenes.py): axe's rules, widths, an empty console; a picture of each is kept."""
+
+import json
+import os
+import pathlib
+
+import pytest
+
+from browser import scenes
+
+SIDEWAYS = """
+(() => {
+  const wide = document.documentElement.scrollWidth;
+  if (wide <= innerWidth) return [];
+  return [...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
+    .map((e) => e.tagName + "." + e.className + ": " + e.textContent.slice(0, 40)).slice(0, 5).concat(["page is " + wide]);
+})()
+"""
+
+
+@pytest.fixture(scope="session")
+def axe():
+    path = os.environ.get("BERTH_AXE", "")
+    assert path, "BERTH_AXE names no axe.min.js: script/test installs it"
+    return pathlib.Path(path).read_text(encoding="utf-8")
+
+
+AXE = """
+axe.run(document, {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then((r) => JSON.stringify([r.passes.length, r.violations.map((v) =>
+  [v.id, v.help, v.nodes.slice(0, 3).map((n) => n.html.slice(0, 200) + " " + n.failureSummary)])]))
+"""
+
+
+@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
+def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(show, keep, axe, scene):
+    page = show(scene)
+    page.evaluate(axe + "; 0")
+    found = {}
+
+    for width in (360, 1440):
+        for scheme in ("light", "dark"):
+            page.look_like(width, scheme)
+            passed, violations = json.loads(page.evaluate(AXE))
+            assert passed > 15
+            if violations:
+                found[width, scheme] = violations
+            keep(scene.name, width, scheme, page.picture(width))
+
+    assert found == {}
+
+
+@pytest.mark.parametrize("scene", scenes.SCENES, ids=str)
+def test_nothing_scrolls_sideways_at_any_width_and_the_console_stays_empty(show, scene):
+    page = show(scene, 360)
+    found = {}
+
+    for width in (320, 360, 390, 719, 720, 1023, 1024, 1440, 1920):
+        page.look_like(width)
+        if wide := page.evaluate(SIDEWAYS):
+            found[width] = wide
+
+    assert found == {}
+    assert [line for line in page.complaints() if not line.startswith("Failed to load resource: the server responded with a status of 4")] == []
+
+
+def test_every_page_and_every_form_of_the_routes_has_a_scene():
+    missing = [route for route in scenes.routes() if route[2] != "REPLY" and not any(scenes.shows(scene, route) for scene in scenes.SCENES)]
+
+    assert missing == []
