@@ -6,23 +6,28 @@ BERTH_BUILD names the build to test (default: build), BERTH_AXE the file axe.min
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(TESTS / "aws"))
 
 from browser import scenes  # noqa: E402
 from browser.chromium import Chromium, program  # noqa: E402
 from support import fleet  # noqa: E402
+from support.live import LivePages  # noqa: E402
 from support.pages import Pages  # noqa: E402
 from support.parts import TOP  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def pages():
-    made = Pages({"BERTH_PLATFORM_LISTENERS": f"{fleet.LISTENER},{fleet.OTHER_LISTENER}", "BERTH_HOOKS_URL": "https://berth.example.com"})
+    made = LivePages({"BERTH_PLATFORM_LISTENERS": f"{fleet.LISTENER},{fleet.OTHER_LISTENER}", "BERTH_HOOKS_URL": "https://berth.example.com"})
     try:
         fleet.seed(made.postgres)
+        fleet.write_logs(made.logs, int(time.time() * 1000))
         made.wait_until_ready()
         yield made
     finally:

@@ -74,6 +74,11 @@ SCENES = [
     Scene("release-queued", "/apps/docs/releases/10"),
     Scene("release-live", "/apps/pricing/releases/10"),
     Scene("release-superseded", "/apps/search-index/releases/9"),
+    Scene("release-building", "/apps/search-index/releases/10"),
+    Scene("log-failed", "/apps/parcel-tracker/releases/10/log"),
+    Scene("log-building", "/apps/search-index/releases/10/log"),
+    Scene("log-first-lines", "/apps/mail-relay/releases/10/log?from=1"),
+    Scene("log-none", "/apps/pricing/releases/10/log"),
 
     Scene("deliveries", "/deliveries"),
     Scene("deliveries-none-found", "/deliveries?q=nothing-like-it"),

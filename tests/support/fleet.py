@@ -1,6 +1,7 @@
 """Apps in every state, written straight into the database, as a platform looks after some months."""
 
 import hashlib
+import uuid
 
 STEPS = ["source", "identity", "build", "route", "rollout", "live"]
 ARN = "arn:aws:ecs:eu-central-1:123456789012"
@@ -86,6 +87,10 @@ def digest_of(app, number):
     return "sha256:" + hashlib.sha256(f"{app} {number}".encode()).hexdigest()
 
 
+def build_of(app, number):
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{app} {number}"))
+
+
 def size_of(app):
     return SIZES.get(app, (256, 512, 1, {}))
 
@@ -111,7 +116,7 @@ def release_sql(app, number, letter, step, age, by, title, newest):
     sql = [f"""INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, source_version, build_id,
         image_digest, image_bytes, task_definition_arn, cpu_units, memory_mib, tasks, error, hint, created_at, finished_at) VALUES ({literal(app)}, {number},
         '{"rollback" if letter == "R" else "push"}', '{state}', '{step}', '{sha_of(app, number)}', {literal(title)}, {literal(by)}, '3sL4kqtJ',
-        'berth-{app}:8c1fa4d0-5b77-4d4b-9c3e-0d2f6a1b7c8d', {literal(digest_of(app, number) if state == "live" else None)},
+        'berth-{app}:{build_of(app, number)}', {literal(digest_of(app, number) if state == "live" else None)},
         {83_000_000 + number * 900_000 if state == "live" else "NULL"}, {literal(f"{ARN}:task-definition/berth-{app}:{number}" if state == "live" else None)},
         {cpu}, {memory}, {tasks}, {literal(error)}, {literal(hint)},
         {begun}, {ended});"""]
@@ -133,7 +138,7 @@ def events_sql(app, number, state, step, begun, error):
         sql.append(event(name, "done", f"Step {name} is done.", at))
     if state == "failed":
         if step == "build":
-            sql.append(event(step, "info", "Build 8c1fa4d0 started.", 3))
+            sql.append(event(step, "info", f"Build berth-{app}:{build_of(app, number)} started.", 3))
         sql.append(event(step, "failed", error, 61))
     return sql
 
@@ -243,6 +248,31 @@ def seed(postgres):
         piece.append(line)
         size += len(line) + 1
     postgres.sql("BEGIN; " + " ".join(piece) + " COMMIT;")
+
+
+BASE = [
+    "[Container] Waiting for agent ping", "[Container] Phase is DOWNLOAD_SOURCE", "[Container] Entering phase PRE_BUILD", "Login Succeeded",
+    "[Container] Phase complete: PRE_BUILD State: SUCCEEDED", "[Container] Entering phase BUILD", "[Container] Running command docker build --tag \"$IMAGE\" .",
+    "#1 [internal] load build definition from Dockerfile", "#1 DONE 0.0s", "#4 [base 1/2] FROM public.ecr.aws/docker/library/node:22-slim", "#4 CACHED",
+    "#5 [base 2/2] RUN apt-get install --yes fonts-dejavu-core",
+] + [f"#5 {n / 10 + 1:.1f} Unpacking package {n} of 184" for n in range(1, 185)] + ["#5 DONE 21.3s", "#6 [deps 1/3] COPY package.json package-lock.json ./", "#6 DONE 0.1s", "#7 [deps 2/3] RUN npm ci"]
+FAILED_LOG = BASE + [
+    "#7 4.713 npm error code EUSAGE", "#7 4.714 npm error", "#7 4.714 npm error `npm ci` can only install packages when your package.json and package-lock.json are in sync.",
+    "#7 4.714 npm error Please update your lock file with `npm install` before continuing.", "#7 4.714 npm error", "#7 4.714 npm error Missing: bwip-js@4.5.1 from lock file",
+    "#7 4.714 npm error", "#7 4.715 npm error Clean install a project", "#7 ERROR: process \"/bin/sh -c npm ci\" did not complete successfully: exit code: 1",
+    "[Container] Command did not exit successfully: docker build, exit status 1", "[Container] Phase complete: BUILD State: FAILED", "[Container] Entering phase POST_BUILD",
+    "Nothing to push", "[Container] Phase complete: POST_BUILD State: SUCCEEDED",
+]
+LOGS = {("parcel-tracker", 10): FAILED_LOG, ("search-index", 10): BASE, ("mail-relay", 10): BASE * 4 + ["[Container] Phase complete: BUILD State: SUCCEEDED"]}
+
+
+def write_logs(client, at_ms):
+    """The builds' logs, into CloudWatch Logs."""
+    for (app, number), lines in LOGS.items():
+        group, stream = f"/berth/{app}", f"build/{build_of(app, number)}"
+        client.create_log_group(logGroupName=group)
+        client.create_log_stream(logGroupName=group, logStreamName=stream)
+        client.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[{"timestamp": at_ms, "message": line} for line in lines])
 
 
 def pages():

@@ -11,11 +11,11 @@ SHA = "6b1e0d4" + "0" * 33
 
 
 class LivePages(Pages):
-    def __init__(self):
+    def __init__(self, settings=None):
         self.stand_in = StandIn()
         self._streams = set()
         self._numbers = itertools.count(1)
-        super().__init__()
+        super().__init__(settings)
 
     def _start(self, settings):
         self.logs = self.stand_in.client("logs")
