@@ -7,6 +7,7 @@ import pathlib
 import pytest
 
 from browser import scenes
+from support.pages import Pages
 
 SIDEWAYS = """
 (() => {
@@ -69,3 +70,32 @@ def test_every_page_and_every_form_of_the_routes_has_a_scene():
     missing = [route for route in scenes.routes() if route[2] != "REPLY" and not any(scenes.shows(scene, route) for scene in scenes.SCENES)]
 
     assert missing == []
+
+
+@pytest.fixture(scope="module")
+def closed_pages():
+    """Where the web server has nobody to ask."""
+    made = Pages()
+    try:
+        made.wait_until_ready()
+        made.responder.end()
+        yield made
+    finally:
+        made.end()
+
+
+def test_axe_finds_no_violation_in_what_the_web_server_says_by_itself(chromium, keep, axe, closed_pages):
+    found = {}
+
+    for width in (360, 1440):
+        for scheme in ("light", "dark"):
+            chromium.look_like(width, scheme)
+            chromium.open(closed_pages.url + "/", closed_pages.sign_in("operator"))
+            assert chromium.document_status() == 503
+            passed, violations = json.loads(chromium.evaluate(axe + ";" + AXE))
+            assert passed > 8 and chromium.evaluate(SIDEWAYS) == []
+            if violations:
+                found[width, scheme] = violations
+            keep("error-503", width, scheme, chromium.picture(width))
+
+    assert found == {}

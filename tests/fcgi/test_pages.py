@@ -4,6 +4,7 @@ import pytest
 
 from support import fleet
 from support.pages import Pages
+from support.parts import TOP
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,25 @@ def test_an_operator_sees_every_page_and_a_head_has_no_body(pages):
         assert pages.ask(path).status == wanted, path
         assert head.status == wanted
         assert head.body == b""
+
+
+def test_what_the_web_server_answers_by_itself_is_a_page_for_people_and_json_for_github(pages):
+    people, github = pages.ask("/", user=None), pages.ask("/hooks/github/shop", user=None, method="POST")
+
+    assert (people.status, people.headers["Content-Type"]) == (401, "text/html; charset=utf-8")
+    assert "sign in" in people.text
+    assert github.status == 503  # no responder of the hooks runs here
+    assert github.headers["Content-Type"].startswith("application/json")
+    assert '"code":"responder_away"' in github.text
+
+
+def test_there_is_a_page_for_each_answer_that_there_is_in_json():
+    names = [sorted(path.name for path in (TOP / "www" / folder).glob("*.html")) for folder in ("errors", "errors/pages")]
+
+    assert names[0] == names[1]
+    for name in names[1]:
+        page = (TOP / "www" / "errors" / "pages" / name).read_text()
+        assert f"<h1>{name[:3]} " in page and 'href="/static/berth.css"' in page and "<script" not in page
 
 
 def test_another_method_is_refused_with_allow(pages):
