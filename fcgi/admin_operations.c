@@ -59,7 +59,7 @@ int deploy_change(struct admin *admin, struct request *request, struct form *for
             return 0;
         }
     }
-    if (admin_aws(admin, &ask.aws, e))
+    if (admin->settings->github_token_secret && admin_aws(admin, &ask.aws, e)) /* it is read from Secrets Manager */
         return e->code;
     ask.transport = http_curl_transport(admin->curl);
     if (github_app_commit(&ask, request->mem, &found, e) ||

@@ -201,7 +201,7 @@ static int show(struct cli *cli, int argc, char **argv, struct err *e)
         print_states(cli, &ask, &limits);
     else
         print_defaults(cli, &ask, &limits);
-    if (ask.app && ask.rate) {
+    if (ask.app && (ask.rate || limits.owed)) {
         struct limit_sum sums[LIMIT_SUMS];
         limit_sums(&limits, &limits, cli->mem, sums);
         printf("\n%s: %s\n", sums[2].title, sums[2].text);

@@ -84,6 +84,32 @@ def test_the_man_page_names_every_command_of_the_binary():
     assert missing == []
 
 
+def options_of(command):
+    """Of `berth COMMAND --help`, without those of every command."""
+    usage = berth(*command.split(), "--help").split("\n\n", maxsplit=1)[0]
+    return set(re.findall(r"--[a-z-]+", usage)) - {"--config", "--json"}
+
+
+def test_the_man_page_names_every_option_of_every_command_beside_it():
+    text = (TOP / "docs" / "berth.1").read_text(encoding="utf-8").replace("\\-", "-")
+    heads = {line for line in text.splitlines() if line.startswith((".B ", ".BR "))}
+    options = {command: options_of(command) for command in commands_of_the_binary()}
+
+    missing = [(command, option) for command, all_of_them in options.items() for option in sorted(all_of_them)
+               if not any(re.match(rf'\.BR? "?{command}\b', line) and option in line for line in heads)]
+
+    assert sum(map(len, options.values())) > 20
+    assert missing == []
+
+
+def test_the_man_page_of_the_responder_names_every_address_of_the_pages():
+    text = (TOP / "docs" / "berth-fcgi.8").read_text(encoding="utf-8").replace("\\-", "-")
+    routes = re.findall(r'"(GET|POST)",\s*"([^"]+)"', (TOP / "fcgi" / "admin_routes.c").read_text(encoding="utf-8"))
+
+    assert len(routes) > 20
+    assert [route for route in routes if not re.search(rf'{route[0]} {re.escape(route[1])}("|$)', text, re.MULTILINE)] == []
+
+
 def without_what_is_missing(text):
     """The README names what is not there yet, too."""
     return re.sub(r"^## What is not there yet$.*?(?=^## )", "", text, flags=re.MULTILINE | re.DOTALL)

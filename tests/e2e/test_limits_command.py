@@ -66,6 +66,7 @@ def test_a_quota_holds_from_the_next_push_and_the_refusal_tells_the_command_that
     assert told.splitlines()[-1] == "Saved; in force from the next push on."
 
     refused = deliver()
+    assert "Pushes that wait: One waits until a quota is raised." in berth("quota", "show", name).stdout
     words = refused.json["hint"].split("`")[1].split()
     berth(*words[1:])
     accepted = deliver()

@@ -198,3 +198,17 @@ def test_the_overview_is_searched_and_filtered_together(pages):
     assert 'value="QUAYSIDE/m"' in page
     assert 'href="/?q=QUAYSIDE%2Fm"' in page
     assert "No app in this condition has &quot;no such&quot;" in pages.ask("/?q=no+such&only=failed").text
+
+
+def test_deploying_a_public_repository_asks_nothing_of_aws():
+    made = Pages({"BERTH_GITHUB_API_URL": "http://127.0.0.1:1", "AWS_REGION": "", "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})
+    try:
+        fleet.seed(made.postgres)
+        made.wait_until_ready()
+        answer = submit(made, "deploy")
+    finally:
+        made.end()
+
+    assert answer.status == 503
+    assert "acme/pricing" in answer.text or "quayside/pricing" in answer.text
+    assert "AWS_" not in answer.text
