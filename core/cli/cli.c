@@ -179,6 +179,8 @@ int cli_aws(struct cli *cli, struct aws **out, struct err *e)
 
 void cli_close(struct cli *cli)
 {
+    if (cli->hasty)
+        return;
     aws_free(cli->aws);
     http_curl_free(cli->curl);
     db_pool_free(cli->pool);

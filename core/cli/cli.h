@@ -33,6 +33,7 @@ struct cli {
     struct http_curl *curl; /* made on first use, as are the two below; freed by cli_close */
     struct aws *aws;
     struct db_pool *pool;
+    bool hasty; /* a thread is left behind that uses curl: nothing is taken away before the process ends */
 };
 
 struct command {

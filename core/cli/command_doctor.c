@@ -55,8 +55,10 @@ int command_doctor(struct cli *cli, int argc, char **argv, struct err *e)
     if (http_curl_new("berth/" BERTH_VERSION, &cli->curl, e))
         return e->code;
     options.transport = http_curl_transport(cli->curl);
-    if (doctor_run(&options, cli->mem, &checks, &count, e))
-        return e->code;
+    int failure = doctor_run(&options, cli->mem, &checks, &count, e);
+    cli->hasty = doctor_hangs();
+    if (failure)
+        return failure;
     for (size_t i = 0; i < count; i++)
         of[checks[i].verdict]++;
 

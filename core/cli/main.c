@@ -3,6 +3,7 @@
 #include <locale.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/text.h"
 #include "core/cli/cli.h"
@@ -161,5 +162,8 @@ int main(int argc, char **argv)
     struct cli cli = { .mem = mem, .json = has_word(argc, argv, "--json") };
 
     setlocale(LC_CTYPE, "C.UTF-8"); /* for the width of characters alone */
-    return finish(answer(&cli, argc, argv));
+    int code = finish(answer(&cli, argc, argv));
+    if (cli.hasty)
+        _exit(code);
+    return code;
 }

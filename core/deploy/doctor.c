@@ -2,6 +2,7 @@
 #include "core/deploy/doctor.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,6 +85,13 @@ struct run {
     int users; /* threads, and doctor_run */
 };
 
+static atomic_int looking; /* threads of all runs */
+
+bool doctor_hangs(void)
+{
+    return atomic_load(&looking) > 0;
+}
+
 static void leave(struct run *run)
 {
     pthread_mutex_lock(&run->lock);
@@ -111,6 +119,7 @@ static void *work(void *context)
     pthread_cond_signal(&run->one_done);
     pthread_mutex_unlock(&run->lock);
     leave(run);
+    atomic_fetch_sub(&looking, 1);
     return NULL;
 }
 
@@ -142,10 +151,12 @@ static int start(struct run *run, enum doctor_id id, int64_t deadline_ms, struct
     pthread_mutex_lock(&run->lock);
     run->users++;
     pthread_mutex_unlock(&run->lock);
+    atomic_fetch_add(&looking, 1);
     int failure = pthread_create(&thread, &detached, work, task);
     pthread_attr_destroy(&detached);
     if (!failure)
         return 0;
+    atomic_fetch_sub(&looking, 1);
     leave(run);
     task->done = true;
     return err_set(e, ERR_NO_MEMORY, "no thread for the check %s: %s", rows[id].id, strerror(failure));

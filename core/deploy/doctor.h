@@ -49,6 +49,9 @@ struct doctor_options {
 int doctor_run(const struct doctor_options *options, struct arena *mem, struct doctor_check **out, size_t *count,
                struct err *e);
 
+/* Whether a look of any run of this process still hangs: it uses the transport, and what the libraries take away at exit. A process that ends meanwhile does so by _exit. */
+bool doctor_hangs(void);
+
 /* "ok", "warning", "failed", "skipped" */
 const char *doctor_verdict_name(enum doctor_verdict verdict);
 

@@ -20,7 +20,7 @@ static const struct grant to_deploy[] = {
     { "LookIntoTheBucket", "arn:%P:s3:::%B", { "s3:ListBucket", "s3:GetBucketVersioning" } },
     { "ReadGitHubToken", "%T", { "secretsmanager:GetSecretValue" } },
     { "TenantLogGroups", "arn:%P:logs:%R:%A:log-group:/berth/doctor:*", { "logs:CreateLogGroup", "logs:TagResource", "logs:ListTagsForResource", "logs:PutRetentionPolicy", "logs:GetLogEvents" } },
-    { "TenantRepositories", "arn:%P:ecr:%R:%A:repository/berth/doctor", { "ecr:CreateRepository", "ecr:TagResource", "ecr:ListTagsForResource", "ecr:PutImageTagMutability", "ecr:PutImageScanningConfiguration", "ecr:BatchDeleteImage" } },
+    { "TenantRepositories", "arn:%P:ecr:%R:%A:repository/berth/doctor", { "ecr:CreateRepository", "ecr:TagResource", "ecr:ListTagsForResource", "ecr:PutImageTagMutability", "ecr:PutImageScanningConfiguration", "ecr:DescribeImages", "ecr:BatchDeleteImage" } },
     { "TenantRolesWithinTheBoundary", "arn:%P:iam::%A:role/berth-doctor-task", { "iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary" } },
     { "TenantRoles", "arn:%P:iam::%A:role/berth-doctor-task", { "iam:GetRole", "iam:TagRole", "iam:UpdateAssumeRolePolicy" } },
     { "HandRolesToTheirServices", "arn:%P:iam::%A:role/berth-doctor-task", { "iam:PassRole" } },

@@ -10,6 +10,7 @@
 #include "core/deploy/build_log.h"
 #include "core/deploy/build_reason.h"
 #include "core/deploy/failure_notes.h"
+#include "core/deploy/image_size.h"
 #include "core/deploy/ownership.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
@@ -125,6 +126,7 @@ static int keep_image(struct step_run *run, const json_object *build, enum step_
     }
     if (release_set(run, &facts, e))
         return e->code;
+    image_size_learn(run);
     *answer = STEP_DONE;
     return step_note(run, "info", e, "Image %s built.", digest);
 }

@@ -5,6 +5,7 @@
  */
 #include "core/base/test_point.h"
 #include "core/deploy/commit_status.h"
+#include "core/deploy/image_size.h"
 #include "core/deploy/prune.h"
 #include "core/deploy/step_scope.h"
 #include "core/tenant/names.h"
@@ -52,6 +53,7 @@ int live_ensure(struct step_run *run, enum step_answer *answer, struct err *e)
         return err_set(e, ERR_INTERNAL, "release v%d of %s came to its last step without an image or a task definition",
                        run->release.number, run->app.name);
     prune(run);
+    image_size_learn(run); /* of what was not told after its build */
     if (rollout_look(run, answer, e))
         return e->code;
     return *answer == STEP_DONE ? live_commit(run, e) : 0; /* e may still hold what a call got over by itself */

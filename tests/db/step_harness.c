@@ -41,6 +41,7 @@ static const struct {
     { "ListBuildsForProject", "codebuild.*", false },
     { "StopBuild", "codebuild.*", false },
     { "BatchDeleteImage", "api.ecr.*", false },
+    { "DescribeImages", "api.ecr.*", false },
     { "DescribeTargetHealth", "elasticloadbalancing.*", true },
     { "StopBuild", "codebuild.*", false },
 };

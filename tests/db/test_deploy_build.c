@@ -22,6 +22,7 @@ static const char faulty[] = "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus
 static const char succeeded[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
     "[{\"name\":\"OTHER\",\"value\":\"x\"},{\"name\":\"IMAGE_DIGEST\",\"value\":\"" STEP_DIGEST "\"}]}]}";
+static const char image_of_3_mib[] = "{\"imageDetails\":[{\"imageDigest\":\"" STEP_DIGEST "\",\"imageSizeInBytes\":3145728}]}";
 static const char digest_said[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
     "[{\"name\":\"IMAGE_DIGEST\",\"value\":\"%s\"}]}]}";
@@ -336,12 +337,37 @@ static void a_build_that_succeeded_gives_its_digest(void **state)
     (void)state;
     open_started(&h);
     step_expect(&h, "BatchGetBuilds", BUILD_1, succeeded);
+    step_expect(&h, "DescribeImages", "\"repositoryName\":\"berth/shop\"", image_of_3_mib);
 
     assert_int_equal(run_build(&h, &answer, &e), 0);
 
     assert_int_equal(answer, STEP_DONE);
+    assert_true(step_asked(&h, 1, STEP_DIGEST));
     assert_true(step_holds(&h, "(SELECT image_digest = '" STEP_DIGEST "' FROM berth.releases)"));
+    assert_true(step_holds(&h, "(SELECT image_bytes = 3145728 FROM berth.releases)"));
     step_close(&h);
+}
+
+/* ECR shows a new image late; it is asked for again before the release goes live. */
+static void an_image_whose_size_is_not_told_yet_fails_no_build(void **state)
+{
+    static const char *const refusals[] = { "ImageNotFoundException", "AccessDeniedException" };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct step_harness h;
+        enum step_answer answer;
+        struct err e;
+        open_started(&h);
+        step_expect(&h, "BatchGetBuilds", BUILD_1, succeeded);
+        step_refuse(&h, "DescribeImages", NULL, refusals[i], "no");
+
+        assert_int_equal(run_build(&h, &answer, &e), 0);
+
+        assert_int_equal(answer, STEP_DONE);
+        assert_true(step_holds(&h, "(SELECT image_bytes IS NULL AND image_digest IS NOT NULL FROM berth.releases)"));
+        step_close(&h);
+    }
 }
 
 static void a_release_that_has_its_image_builds_nothing(void **state)
@@ -428,6 +454,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_gets_the_pinned_source_and_nothing_that_a_pusher_wrote),
         cmocka_unit_test(a_build_under_way_is_waited_for_by_one_call),
         cmocka_unit_test(a_build_that_succeeded_gives_its_digest),
+        cmocka_unit_test(an_image_whose_size_is_not_told_yet_fails_no_build),
         cmocka_unit_test(a_release_that_has_its_image_builds_nothing),
         cmocka_unit_test(an_abandoned_build_is_stopped),
         cmocka_unit_test(an_abandoned_build_whose_start_was_lost_is_found_and_stopped),

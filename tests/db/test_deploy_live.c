@@ -23,7 +23,7 @@ static int set_up(void **state)
     (void)state;
     step_open(&harness);
     step_sql(&harness, "UPDATE berth.releases SET step = 'live', image_digest = '" STEP_DIGEST
-                       "', task_definition_arn = 'arn:task', ecs_deployment_id = 'ecs-svc/1'");
+                       "', image_bytes = 1, task_definition_arn = 'arn:task', ecs_deployment_id = 'ecs-svc/1'");
     step_reload(&harness, 1);
     github_fake = fake_new();
     token = secret_from_text("ghp_verysecret");
@@ -155,9 +155,9 @@ static void add_history(void)
 {
     step_sql(&harness, "UPDATE berth.releases SET number = 15;"
                        "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha, finished_at, "
-                       "image_digest, task_definition_arn)"
+                       "image_digest, image_bytes, task_definition_arn)"
                        " SELECT 'shop', i, 'push', 'live', repeat('a', 40), now(), 'sha256:' || lpad(i::text, 64, "
-                       "'0'), 'arn:task-' || i"
+                       "'0'), 1, 'arn:task-' || i"
                        " FROM generate_series(1, 14) i;"
                        /* v14 is a rollback to v2, and what is live */
                        "UPDATE berth.releases SET image_digest = 'sha256:' || lpad('2', 64, '0') WHERE number = 14");
@@ -182,6 +182,26 @@ static void images_that_no_kept_release_uses_are_removed(void **state)
     assert_false(step_asked(&harness, 0, "0000000000000002\"")); /* v14 runs it */
     assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 2, 3, 4] FROM "
                                      "berth.releases WHERE pruned_at IS NOT NULL)"));
+}
+
+static void images_whose_size_is_not_known_are_asked_for_the_newest_first(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    step_sql(&harness, "UPDATE berth.releases SET image_bytes = NULL WHERE number IN (12, 13, 15);"
+                       "UPDATE berth.releases SET pruned_at = now(), image_bytes = NULL WHERE number < 5");
+    step_expect(&harness, "DescribeImages", STEP_DIGEST, "{\"imageDetails\":[{\"imageSizeInBytes\":1500}]}");
+    step_refuse(&harness, "DescribeImages", "00000000013\"", "ImageNotFoundException", "does not exist");
+    step_expect(&harness, "DescribeImages", "00000000012\"", "{\"imageDetails\":[{\"imageSizeInBytes\":1200}]}");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    /* What somebody has removed takes no room, and is not asked for for ever. */
+    assert_true(step_holds(&harness, "(SELECT array_agg(image_bytes ORDER BY number) = ARRAY[1200, 0, 1500]::bigint[] FROM "
+                                     "berth.releases WHERE number IN (12, 13, 15))"));
 }
 
 static void images_that_can_t_be_removed_fail_no_release(void **state)
@@ -219,6 +239,7 @@ int main(int argc, char **argv)
         TEST(a_live_release_is_the_deployment_and_github_is_told_where),
         TEST(a_service_that_is_not_ours_any_more_keeps_the_release_from_going_live),
         TEST(images_that_no_kept_release_uses_are_removed),
+        TEST(images_whose_size_is_not_known_are_asked_for_the_newest_first),
         TEST(images_that_can_t_be_removed_fail_no_release),
         TEST(without_a_token_github_is_told_nothing),
     };

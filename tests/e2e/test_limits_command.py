@@ -129,6 +129,7 @@ def test_a_deploy_and_a_rollback_over_a_quota_are_refused_with_the_exit_code_of_
     shop = make_app(f"tight{os.urandom(4).hex()}")
     shop.push("Begin")
     shop.wait(1)
+    assert shown(berth, "quota", shop.app)["image_mib"]["used"] > 0
     shop.push("Go on")
     shop.wait(2)
     berth("quota", "set", shop.app, "tasks=1")
