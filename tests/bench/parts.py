@@ -1,5 +1,6 @@
 """The parts that a measurement needs: the stack, the load client, the bare responder, pgbench, and what the kernel says of processes."""
 
+import base64
 import contextlib
 import json
 import os
@@ -23,6 +24,7 @@ import world  # noqa: E402
 
 MARKER = "abcdef0123456789abcdef0123456789abcdef01"  # the commit in the body, which the load client replaces
 TICKS = os.sysconf("SC_CLK_TCK")
+CPU_CLOCK_OF_PROCESS = 2  # as clock_getcpuclockid(3) makes them
 QUIET_GIT = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null", "GIT_TERMINAL_PROMPT": "0"}
 GIT = ["git", "-c", "user.name=Mara Jensen", "-c", "user.email=mara@example.test", "-c", "safe.directory=*"]
 
@@ -71,6 +73,19 @@ def cpu_s(pid, children=False):
     return ticks / TICKS
 
 
+def cpu_ns(pid, children=False):
+    """CPU nanoseconds of a process, or of its living children (not its own) as Postgres has them. Finer than cpu_s, which counts in ticks."""
+    owners = [pid]
+    if children:
+        stats = ((int(name), _stat(int(name))) for name in os.listdir("/proc") if name.isdigit())
+        owners = [name for name, stat in stats if stat and stat[0] == pid]
+    total = 0
+    for owner in owners:
+        with contextlib.suppress(OSError):
+            total += time.clock_gettime_ns(~owner << 3 | CPU_CLOCK_OF_PROCESS)
+    return total
+
+
 def idle_s():
     fields = pathlib.Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / TICKS
@@ -116,6 +131,32 @@ class Stack:
             time.sleep(0.05)
         (self.folder / "pid" / "worker").unlink()
 
+    def restart_admin(self, **settings):
+        """The responder of the pages again, with more settings; answers its process id."""
+        pid = self.pid("admin")
+        os.kill(pid, signal.SIGTERM)
+        while _stat(pid):
+            time.sleep(0.05)
+        (self.folder / "pid" / "admin").unlink()
+        self.admin_socket.unlink(missing_ok=True)
+        pid = self.launch("admin", [self.build / "berth-fcgi", "--admin", "--socket", self.admin_socket], {**self.env, **settings})
+        for _ in range(200):
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(str(self.admin_socket))
+                return pid
+            time.sleep(0.05)
+        raise Failed("berth-fcgi --admin did not start again")
+
+    @property
+    def admin_socket(self):
+        return pathlib.Path((self.folder / "sockets").read_text(encoding="utf-8").strip()) / "admin.sock"
+
+    @property
+    def sign_in(self):
+        """The operator's, as a browser sends it."""
+        password = (self.folder / "password").read_text(encoding="ascii").strip()
+        return "Basic " + base64.b64encode(f"operator:{password}".encode()).decode()
+
     def launch(self, name, words, env=None):
         with open(self.folder / "log" / f"{name}.log", "ab") as log:
             process = subprocess.Popen([str(word) for word in words], env=env or self.env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -128,6 +169,11 @@ class Stack:
         if done.returncode not in (0, 1) or not done.stdout.strip():
             raise Failed(f"berth {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return json.loads(done.stdout)
+
+    def sql_file(self, path, **values):
+        settings = [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
+        run([pathlib.Path(self.env["BERTH_POSTGRES_BIN"]) / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", *settings, "-f", path,
+             self.env["BERTH_DATABASE_SUPERUSER"]], self.env)
 
     def sql(self, text, conninfo="BERTH_DATABASE_SUPERUSER"):
         return run([pathlib.Path(self.env["BERTH_POSTGRES_BIN"]) / "psql", "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-c", text,
@@ -215,7 +261,7 @@ def free_port():
 
 
 def start_bare(stack, threads=64):
-    """The bare responder behind a lighttpd of its own with the same lighttpd.conf; {"port", "bare", "lighttpd"}."""
+    """The bare responder behind a lighttpd of its own with the same lighttpd.conf; {"port", "bare", "lighttpd", "socket"}."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="bare.", dir=(stack.folder / "sockets").read_text(encoding="utf-8").strip()))
     bare = stack.launch("bare", [stack.build / "bench_bare", folder / "hooks.sock", threads])
     port = free_port()
@@ -224,7 +270,7 @@ def start_bare(stack, threads=64):
     lighttpd = stack.launch("bare-lighttpd", [shutil.which("lighttpd", path="/usr/sbin:/usr/bin"), "-D", "-f", TOP / "lighttpd.conf"], env)
     for _ in range(100):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return {"port": port, "bare": bare, "lighttpd": lighttpd}
+            return {"port": port, "bare": bare, "lighttpd": lighttpd, "socket": folder / "hooks.sock"}
         time.sleep(0.05)
     raise Failed("lighttpd in front of the bare responder did not start")
 

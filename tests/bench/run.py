@@ -11,11 +11,12 @@ import sys
 import calls
 import engine
 import memory
+import pages
 import pushes
 from parts import Failed, stack_of
 from report import note, section
 
-NAMES = ("pushes", "signatures", "memory", "calls", "waiting", "claim")
+NAMES = ("pushes", "signatures", "memory", "calls", "waiting", "claim", "pages")
 
 
 def first_line(*words):
@@ -78,6 +79,9 @@ def main():
     if {"waiting", "claim"} & set(chosen):
         with stack_of(options.build) as stack:
             engine.measure(stack, chosen, options.quick)
+    if "pages" in chosen:
+        with stack_of(options.build) as stack:
+            pages.measure(stack, options.quick)
     section("end", "done")
 
 
