@@ -33,7 +33,7 @@ struct delivery_entry {
     const char *cursor;                                         /* its place in the list, for delivery_page.after */
 };
 
-enum { DELIVERY_PAGE_MAX = 200, DELIVERY_WINDOW = 10000, DELIVERY_SEARCH_MAX = 100 };
+enum { DELIVERY_PAGE_MAX = 200, DELIVERY_WINDOW = 5000, DELIVERY_SEARCH_MAX = 100 };
 
 /* Which ones. */
 struct delivery_page {

@@ -1,12 +1,16 @@
 -- many: the apps of a page, each with the counts of all conditions; where the page has no app, the counts in a row without one. $1 by name, or in the order of who needs an operator; $2 only this condition (null: all); $3 rank, $4 changed and $5 name of the last row shown (null: from the first); $6 how many; $7 those that were destroyed, too; $8 only what has this in its name, its repository or its host, or as its live commit's beginning (null: all)
-WITH known AS (
-SELECT a.app_name, a.state <> 'active' AS is_paused, k.app_name IS NOT NULL AS is_refused, m.app_name IS NOT NULL AS is_moving, d.app_name IS NOT NULL AS is_live,
-       n.state AS newest_state, coalesce(q.cpu_units, s.cpu_units) AS cpu_limit, coalesce(q.memory_mib, s.memory_mib) AS memory_limit,
-       -- As berth.quota_use counts: while a rollout is under way, the old tasks and the new ones.
-       coalesce(CASE WHEN d.app_name IS NOT NULL THEN coalesce(d.tasks, a.tasks)::bigint * coalesce(d.cpu_units, a.cpu_units) END, 0) AS live_cpu_units,
-       coalesce(CASE WHEN d.app_name IS NOT NULL THEN coalesce(d.tasks, a.tasks)::bigint * coalesce(d.memory_mib, a.memory_mib) END, 0) AS live_memory_mib,
-       CASE WHEN m.step IN ('rollout', 'live') THEN coalesce(m.tasks, a.tasks)::bigint * coalesce(m.cpu_units, a.cpu_units) ELSE 0 END AS rolling_cpu_units,
-       CASE WHEN m.step IN ('rollout', 'live') THEN coalesce(m.tasks, a.tasks)::bigint * coalesce(m.memory_mib, a.memory_mib) ELSE 0 END AS rolling_memory_mib,
+-- Of every app only what says where it stands; all else is looked up for the rows of the page alone.
+WITH standing AS MATERIALIZED (
+SELECT a.app_name,
+       CASE WHEN a.state <> 'active' THEN 5
+            WHEN k.app_name IS NOT NULL THEN 2
+            WHEN m.app_name IS NOT NULL THEN 3
+            WHEN n.state = 'failed' THEN 1
+            WHEN n.state = 'queued' THEN 4
+            WHEN d.app_name IS NULL THEN 7
+            WHEN coalesce(d.tasks, a.tasks)::bigint * coalesce(d.cpu_units, a.cpu_units) > coalesce(q.cpu_units, s.cpu_units)
+              OR coalesce(d.tasks, a.tasks)::bigint * coalesce(d.memory_mib, a.memory_mib) > coalesce(q.memory_mib, s.memory_mib) THEN 2
+            ELSE 6 END AS place,
        CASE WHEN $1::bool THEN '1970-01-01Z'
             ELSE greatest('1970-01-01Z', least('9999-12-31Z', coalesce(k.owed_at, n.finished_at, n.created_at, d.live_since, a.created_at)))
        END::timestamptz AS changed
@@ -23,19 +27,6 @@ SELECT a.app_name, a.state <> 'active' AS is_paused, k.app_name IS NOT NULL AS i
  WHERE ($7::bool OR a.state <> 'deleted')
    AND ($8::text IS NULL OR position(lower($8) IN lower(a.app_name || ' ' || a.repository || ' ' || coalesce(d.host, ''))) > 0
         OR starts_with(d.commit_sha, lower($8)))
-OFFSET 0 -- computed once, where the planner would write each expression into all that use it
-), standing AS MATERIALIZED (
-SELECT k.app_name, k.changed, k.live_cpu_units + k.rolling_cpu_units AS cpu_units, k.live_memory_mib + k.rolling_memory_mib AS memory_mib,
-       k.rolling_cpu_units, k.rolling_memory_mib, k.cpu_limit, k.memory_limit,
-       CASE WHEN k.is_paused THEN 5
-            WHEN k.is_refused THEN 2
-            WHEN k.is_moving THEN 3
-            WHEN k.newest_state = 'failed' THEN 1
-            WHEN k.newest_state = 'queued' THEN 4
-            WHEN k.live_cpu_units + k.rolling_cpu_units > k.cpu_limit OR k.live_memory_mib + k.rolling_memory_mib > k.memory_limit THEN 2
-            WHEN k.is_live THEN 6
-            ELSE 7 END AS place
-  FROM known k
 ), counts AS (
 SELECT count(*) AS all,
        count(*) FILTER (WHERE place = 1) AS failed, count(*) FILTER (WHERE place = 2) AS over_quota, count(*) FILTER (WHERE place = 3) AS moving,
@@ -63,16 +54,26 @@ SELECT n.*, p.app_name, a.repository, a.branch, a.state, p.rank, (extract(epoch 
        to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS moving_since,
        to_char(k.owed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS refused_at,
        b.actor AS paused_by, to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paused_at,
-       CASE WHEN d.release IS NOT NULL THEN coalesce(d.tasks, a.tasks) END AS live_tasks,
-       p.cpu_units, p.rolling_cpu_units, p.cpu_limit, p.memory_mib, p.rolling_memory_mib, p.memory_limit, h.last
+       u.live_tasks, u.live_cpu_units + u.rolling_cpu_units AS cpu_units, u.rolling_cpu_units, coalesce(q.cpu_units, s.cpu_units) AS cpu_limit,
+       u.live_memory_mib + u.rolling_memory_mib AS memory_mib, u.rolling_memory_mib, coalesce(q.memory_mib, s.memory_mib) AS memory_limit, h.last
   FROM counts n
+ CROSS JOIN berth.default_limits s
   LEFT JOIN page p ON true
   LEFT JOIN berth.apps a ON a.app_name = p.app_name
   LEFT JOIN berth.deployments d ON d.app_name = p.app_name
+  LEFT JOIN berth.quotas q ON q.app_name = p.app_name
   LEFT JOIN berth.looks k ON k.app_name = p.app_name AND k.reason = 'over_quota'
   LEFT JOIN berth.releases l ON l.app_name = p.app_name AND l.number = d.release
   LEFT JOIN berth.releases r ON r.app_name = p.app_name AND r.number = a.last_release
   LEFT JOIN berth.releases m ON m.app_name = p.app_name AND m.state = 'running'
+  -- As berth.quota_use counts: while a rollout is under way, the old tasks and the new ones.
+ CROSS JOIN LATERAL (SELECT CASE WHEN d.app_name IS NOT NULL THEN coalesce(d.tasks, a.tasks) END AS live,
+                            CASE WHEN m.step IN ('rollout', 'live') THEN coalesce(m.tasks, a.tasks) END AS rolling) t
+ CROSS JOIN LATERAL (SELECT t.live AS live_tasks,
+                            coalesce(t.live::bigint * coalesce(d.cpu_units, a.cpu_units), 0) AS live_cpu_units,
+                            coalesce(t.live::bigint * coalesce(d.memory_mib, a.memory_mib), 0) AS live_memory_mib,
+                            coalesce(t.rolling::bigint * coalesce(m.cpu_units, a.cpu_units), 0) AS rolling_cpu_units,
+                            coalesce(t.rolling::bigint * coalesce(m.memory_mib, a.memory_mib), 0) AS rolling_memory_mib) u
   LEFT JOIN LATERAL (SELECT i.actor, i.at FROM berth.audit_log i
                       WHERE a.state = 'paused' AND i.app_name = p.app_name AND i.action = 'app.pause' ORDER BY i.id DESC LIMIT 1) b ON true
   LEFT JOIN LATERAL (SELECT json_agg(json_build_object('number', t.number, 'state', t.state, 'kind', t.kind) ORDER BY t.number) AS last

@@ -18,5 +18,8 @@ SELECT d.app_name, d.delivery_id, d.event, d.outcome, d.reason, d.release, d.bra
                 < (coalesce('1970-01-01Z'::timestamptz + $4::bigint * interval '1 microsecond', 'infinity'), coalesce($5::text, ''), coalesce($6::text, ''))
           ORDER BY w.received_at DESC, w.app_name DESC, w.delivery_id DESC LIMIT $8::int)) d
  WHERE ($2::text IS NULL OR d.outcome = $2)
-   AND ($3::text IS NULL OR position(lower($3) IN lower(concat_ws(' ', d.commit_sha, d.commit_title, d.pushed_by, d.delivery_id))) > 0)
+   AND ($3::text IS NULL
+        OR CASE WHEN octet_length($3) = length($3) -- by bytes alone, which takes half the time
+                THEN position(lower($3 COLLATE "C") IN lower(concat_ws(' ', d.commit_sha, d.commit_title, d.pushed_by, d.delivery_id) COLLATE "C")) > 0
+                ELSE position(lower($3) IN lower(concat_ws(' ', d.commit_sha, d.commit_title, d.pushed_by, d.delivery_id))) > 0 END)
  ORDER BY d.received_at DESC, d.app_name DESC, d.delivery_id DESC LIMIT $7::int

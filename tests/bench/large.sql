@@ -40,13 +40,14 @@ SELECT name, 'acme/' || name, 1000 + i, pg_temp.pick(ARRAY['main', 'main', 'mast
 -- ---- Releases ----
 
 CREATE TEMPORARY TABLE made ON COMMIT DROP AS
-SELECT a.name, n AS number, row_number() OVER () AS id, n = a.count AS is_last, n > a.count - 10 AS is_kept,
-       now() - interval '365 days' * power((a.count - n + (a.i % 97 + 1) / 100.0) / a.count, 2) AS at,
+SELECT a.name, n AS number, row_number() OVER (ORDER BY t.at) AS id, n = a.count AS is_last, n > a.count - 10 AS is_kept, t.at,
        CASE WHEN n = a.count THEN a.last_state WHEN (n * 7 + a.i) % 100 < 12 THEN 'failed' WHEN (n * 7 + a.i) % 100 < 20 THEN 'superseded'
             WHEN (n * 7 + a.i) % 100 < 22 THEN 'cancelled' ELSE 'live' END AS state,
        CASE WHEN n > 1 AND n % 20 = 3 THEN 'rollback' WHEN n % 10 = 7 THEN 'redeploy' ELSE 'push' END AS kind,
        pg_temp.pick(ARRAY['source', 'identity', 'build', 'route', 'rollout'], a.i / 100 + n) AS stopped_at
-  FROM app a, generate_series(1, a.count) n;
+  FROM app a
+ CROSS JOIN generate_series(1, a.count) n
+ CROSS JOIN LATERAL (SELECT now() - interval '365 days' * power((a.count - n + (a.i % 97 + 1) / 100.0) / a.count, 2) AS at) t;
 ALTER TABLE made ADD PRIMARY KEY (name, number);
 ANALYZE made;
 
@@ -66,7 +67,8 @@ SELECT m.name, m.number, m.kind, m.state,
        CASE WHEN m.state = 'failed' THEN 'The log of the build has the line that failed: `berth logs ' || m.name || '`. Then push again.' END,
        m.at, CASE WHEN m.state NOT IN ('queued', 'running') THEN m.at + interval '3 minutes' END, 256 << (m.id % 3)::int, 512 << (m.id % 3)::int, 1 + m.id % 4,
        CASE WHEN m.state = 'live' THEN 90000000 + m.id * 7919 % 200000000 END
-  FROM made m;
+  FROM made m
+ ORDER BY m.at;
 
 INSERT INTO berth.release_events (app_name, release, at, step, kind, message)
 SELECT m.name, m.number, m.at + e.after, e.step, CASE WHEN e.last AND m.state = 'failed' THEN 'failed' ELSE e.kind END,
@@ -87,7 +89,9 @@ SELECT m.name, m.number, m.at + i * interval '30 s', 'rollout', 'retry', 'AWS as
  WHERE (m.name, m.number) = (SELECT o.name, o.number FROM made o JOIN app a ON a.name = o.name WHERE a.i = 3 AND o.is_last);
 
 INSERT INTO berth.builds (app_name, build_id, release, started_at, ended_at)
-SELECT m.name, 'berth-' || m.name || ':' || md5('b' || m.id)::uuid, m.number, m.at, m.at + interval '95 s' FROM made m WHERE m.kind <> 'rollback' AND m.state <> 'queued';
+SELECT m.name, 'berth-' || m.name || ':' || md5('b' || m.id)::uuid, m.number, m.at, m.at + interval '95 s'
+  FROM made m WHERE m.kind <> 'rollback' AND m.state <> 'queued'
+ ORDER BY m.at;
 
 INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host, live_since, cpu_units, memory_mib, tasks)
 SELECT r.app_name, r.number, r.commit_sha, r.image_digest, r.task_definition_arn, r.app_name || '.apps.example.test', r.finished_at, r.cpu_units, r.memory_mib, r.tasks
@@ -97,22 +101,24 @@ SELECT r.app_name, r.number, r.commit_sha, r.image_digest, r.task_definition_arn
 
 -- ---- Deliveries: of each push, and of what became no release ----
 
-INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, release, body_sha256, body, received_at, branch, commit_sha, commit_title, pushed_by)
-SELECT m.name, md5(m.id::text)::uuid::text, 'push', 'accepted', 'queued as v' || m.number, m.number, sha256(m.id::text::bytea),
-       CASE WHEN m.at > now() - interval '7 days' THEN convert_to(repeat('{"ref":"refs/heads/main"}', 100), 'UTF8') END, m.at, 'main', pg_temp.sha(m.id), pg_temp.title(m.id),
-       pg_temp.person(m.id)
+CREATE TEMPORARY TABLE sent ON COMMIT DROP AS
+SELECT m.name, md5(m.id::text)::uuid::text AS delivery_id, 'accepted' AS outcome, 'queued as v' || m.number AS reason, m.number AS release, m.at, 'main' AS branch, m.id
   FROM made m WHERE m.kind = 'push' LIMIT :deliveries;
-INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, body_sha256, body, received_at, branch, commit_sha, commit_title, pushed_by)
-SELECT a.name, md5('d' || n)::uuid::text, 'push', o.outcome, o.reason, sha256(('d' || n)::bytea),
-       CASE WHEN t.at > now() - interval '7 days' THEN convert_to(repeat('{"ref":"refs/heads/main"}', 100), 'UTF8') END,
-       t.at, pg_temp.pick(ARRAY['main', 'feature/checkout-retries', 'renovate/express-4.x'], n), pg_temp.sha(n + 1000000), pg_temp.title(n), pg_temp.person(n)
-  FROM generate_series(1, greatest(0, :deliveries - (SELECT count(*) FROM berth.deliveries))) n
-  JOIN app a ON a.i = 1 + n % :apps
- CROSS JOIN LATERAL (SELECT now() - interval '365 days' * power(n::float8 / :deliveries, 2) AS at) t
- CROSS JOIN LATERAL (SELECT pg_temp.pick(ARRAY['ignored', 'ignored', 'duplicate', 'limited', 'over_quota', 'paused'], n) AS outcome,
-                            pg_temp.pick(ARRAY['a push to another branch than main', 'no path of the push is one of the app''s', 'the same body came before',
-                                               'rate limit: 120 pushes at once, 600 an hour', 'CPU units: 16,384 of 16,384 in use, a rollout needs 512 more', 'the app is paused'], n)
-                            AS reason) o;
+INSERT INTO sent
+SELECT a.name, md5('d' || n)::uuid::text,
+       pg_temp.pick(ARRAY['ignored', 'ignored', 'duplicate', 'limited', 'over_quota', 'paused'], n),
+       pg_temp.pick(ARRAY['a push to another branch than main', 'no path of the push is one of the app''s', 'the same body came before', 'rate limit: 120 pushes at once, 600 an hour',
+                          'CPU units: 16,384 of 16,384 in use, a rollout needs 512 more', 'the app is paused'], n),
+       NULL, now() - interval '365 days' * power(n::float8 / o.others, 2), pg_temp.pick(ARRAY['main', 'feature/checkout-retries', 'renovate/express-4.x'], n), 1000000 + n
+  FROM (SELECT :deliveries - (SELECT count(*) FROM sent) AS others) o
+ CROSS JOIN generate_series(1, o.others) n
+  JOIN app a ON a.i = 1 + n % :apps;
+INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, release, body_sha256, body, received_at, branch, commit_sha, commit_title, pushed_by)
+SELECT s.name, s.delivery_id, 'push', s.outcome, s.reason, s.release, sha256(s.delivery_id::bytea),
+       CASE WHEN s.at > now() - interval '7 days' THEN convert_to(repeat('{"ref":"refs/heads/main"}', 100), 'UTF8') END,
+       s.at, s.branch, pg_temp.sha(s.id), pg_temp.title(s.id), pg_temp.person(s.id)
+  FROM sent s
+ ORDER BY s.at;
 
 -- ---- What goes with an app ----
 
