@@ -201,7 +201,7 @@ const char *log_version(struct admin *admin, const struct release *r, struct are
     if (!r->build_id)
         return "";
     view_log(admin, r, wish, mem, &view);
-    return arena_printf(mem, "%d.%d", view.complete, view.trouble != NULL);
+    return arena_printf(mem, "%d.%d.%d", view.looked, view.complete, view.trouble != NULL);
 }
 
 /* ---- All of it ---- */

@@ -183,7 +183,7 @@ def test_a_log_that_cannot_be_read_says_so_and_goes_on_when_it_can(live, browse)
     page = browse(path)
     until(page, TEXTS, ["one"])
 
-    live.stand_in.control("faults", {"rules": [{"service": "logs", "operation": "GetLogEvents", "kind": "access-denied", "count": 3}]})
+    live.stand_in.control("faults", {"rules": [{"service": "logs", "operation": "GetLogEvents", "match": f"/berth/{app}", "kind": "access-denied", "count": 3}]})
     try:
         live.write_log(app, 2, ["two"])
         until(page, "document.getElementById('log-note').innerText.includes('The log can')", limit_s=40)
