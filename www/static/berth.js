@@ -208,7 +208,7 @@
     return Math.min((moves ? 2 : 10) * SECOND * 1.3 ** page.unchanged, (moves ? 6 : 30) * SECOND);
   };
   // Some pages are always looked at again; any other as long as something on it is on its way.
-  const isFollowed = () => !page.ended && (main.classList.contains("follows") || main.querySelector(".moves") !== null);
+  const isFollowed = () => !page.ended && main.querySelector(".follows, .moves") !== null;
   const lookIn = (ms) => {
     clearTimeout(page.timer);
     if (isFollowed()) page.timer = setTimeout(look, ms);
