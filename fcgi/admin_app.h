@@ -44,8 +44,7 @@ struct release_action {
 };
 
 /* What can be done with it. */
-struct release_action release_action(const struct release_room *room, const struct release *release,
-                                     struct arena *mem);
+struct release_action release_action(const struct release_room *room, const struct release *release, struct arena *mem);
 
 /* The form, with what was sent where it was refused; who was quicker, where that was the reason. */
 int app_settings_model(struct admin *admin, struct db *db, const struct app_page *page, const struct form *form,

@@ -28,14 +28,14 @@ struct release_action release_action(const struct release_room *room, const stru
         return none;
     if (!ended)
         return r->number == room->cancels ? (struct release_action){ "form-cancel", "cancel", "", "Cancel",
-                                                             arena_printf(mem, "Cancel v%d", r->number) }
+                                                                     arena_printf(mem, "Cancel v%d", r->number) }
                                           : none;
     if (may_return_to(room, r))
         return (struct release_action){ "form-rollback", "release", arena_printf(mem, "%d", r->number), "Roll back",
-                                arena_printf(mem, "Roll back to v%d", r->number) };
+                                        arena_printf(mem, "Roll back to v%d", r->number) };
     if (r->state == RELEASE_FAILED || r->number == room->live)
         return (struct release_action){ "form-deploy", "commit", r->commit_sha, "Redeploy",
-                                arena_printf(mem, "Redeploy v%d", r->number) };
+                                        arena_printf(mem, "Redeploy v%d", r->number) };
     return none;
 }
 
@@ -52,10 +52,9 @@ static json_object *actions_of(const struct release_room *room, const struct rel
 
 static struct release_room room_of(const struct app_page *page, int moving)
 {
-    struct release_room room = { .can_change = page->can_change,
-                                 .live = page->live.release,
-                                 .before = page->standing.before,
-                                 .cancels = moving };
+    struct release_room room = {
+        .can_change = page->can_change, .live = page->live.release, .before = page->standing.before, .cancels = moving
+    };
 
     for (size_t i = 0; i < page->count; i++)
         if (page->releases[i].number == room.live)

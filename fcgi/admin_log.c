@@ -245,20 +245,17 @@ static void put_paging(json_object *model, const struct release *r, const struct
     bool has_before = begin > view->first && view->newest > 0, has_after = view->next <= view->newest;
 
     json_put(model, "beginning", json_text(has_before ? url : ""));
-    json_put(model, "earlier",
-             json_text(has_before ? arena_printf(mem, "%s?from=%lld", url, (long long)before) : ""));
-    json_put(model, "later",
-             json_text(has_after ? arena_printf(mem, "%s?from=%lld", url, (long long)view->next) : ""));
+    json_put(model, "earlier", json_text(has_before ? arena_printf(mem, "%s?from=%lld", url, (long long)before) : ""));
+    json_put(model, "later", json_text(has_after ? arena_printf(mem, "%s?from=%lld", url, (long long)view->next) : ""));
     json_put(model, "end",
              json_text(has_after && last > view->next ? arena_printf(mem, "%s?from=%lld", url, (long long)last) : ""));
 }
 
 int log_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)
 {
-    const struct log_wish wish = { .from = from_of(request),
-                                   .limit = LOG_PAGE,
-                                   .bytes = LOG_PAGE_BYTES,
-                                   .wait_ms = LOG_PAGE_WAIT_MS };
+    const struct log_wish wish = {
+        .from = from_of(request), .limit = LOG_PAGE, .bytes = LOG_PAGE_BYTES, .wait_ms = LOG_PAGE_WAIT_MS
+    };
     struct arena *mem = request->mem;
     struct log_view view = { 0 };
     struct release r = { 0 };
@@ -266,13 +263,13 @@ int log_model(struct admin *admin, struct db *db, struct request *request, json_
     if (find_release(db, request, &r, e))
         return e->code;
     view_log(admin, &r, wish, mem, &view);
-    *model = json_build(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:b, s:s}", "title",
-        arena_printf(mem, "Log of %s v%d - berth", r.app, r.number), "app", r.app, "app_url",
-        arena_printf(mem, "/apps/%s", r.app), "number", arena_printf(mem, "v%d", r.number), "release_url",
-        arena_printf(mem, "/apps/%s/releases/%d", r.app, r.number), "lines", line_rows(&r, &view, mem), "follow",
-        follow_url(&r, &view, mem), "told", told_of(&view, mem), "note", page_note_of(&view, mem), "left_out",
-        view.first > 1, "command", arena_printf(mem, "berth logs %s v%d", r.app, r.number));
+    *model =
+        json_build("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:b, s:s}", "title",
+                   arena_printf(mem, "Log of %s v%d - berth", r.app, r.number), "app", r.app, "app_url",
+                   arena_printf(mem, "/apps/%s", r.app), "number", arena_printf(mem, "v%d", r.number), "release_url",
+                   arena_printf(mem, "/apps/%s/releases/%d", r.app, r.number), "lines", line_rows(&r, &view, mem),
+                   "follow", follow_url(&r, &view, mem), "told", told_of(&view, mem), "note", page_note_of(&view, mem),
+                   "left_out", view.first > 1, "command", arena_printf(mem, "berth logs %s v%d", r.app, r.number));
     put_paging(*model, &r, &view, mem);
     return 0;
 }
@@ -285,8 +282,8 @@ static json_object *reply_lines(const struct release *r, const struct log_view *
 
     for (size_t i = 0; i < view->count; i++) {
         const struct followed_line *line = &view->lines[i];
-        json_append(rows, json_build("{s:I, s:s, s:s}", "n", line->number, "look", look_of(r, line->text), "text",
-                                     line->text));
+        json_append(
+            rows, json_build("{s:I, s:s, s:s}", "n", line->number, "look", look_of(r, line->text), "text", line->text));
     }
     return rows;
 }

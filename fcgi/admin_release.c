@@ -104,8 +104,7 @@ static json_object *changed_rows(const struct release *r, const struct release_s
 {
     json_object *rows = json_new_array();
 
-    add_fact(rows, "Commit", short_commit(r->commit_sha, mem), "made",
-             github_url(story, "commit", r->commit_sha, mem));
+    add_fact(rows, "Commit", short_commit(r->commit_sha, mem), "made", github_url(story, "commit", r->commit_sha, mem));
     add_fact(rows, "Title", r->commit_title, "", NULL);
     if (r->pushed_by)
         add_fact(rows, strcmp(r->kind, "push") ? "Started by" : "Pushed by", arena_printf(mem, "@%s", r->pushed_by), "",
@@ -231,7 +230,8 @@ static json_object *model_of(struct admin *admin, const struct release_page *pag
     json_object *log = log_tail_model(admin, r, mem, &evidence);
 
     return json_build(
-        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, "
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, "
+        "s:s, "
         "s:o, s:s}",
         "title", arena_printf(mem, "%s v%d - berth", r->app, r->number), "app", r->app, "app_url",
         arena_printf(mem, "/apps/%s", r->app), "url", arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number),
@@ -241,8 +241,8 @@ static json_object *model_of(struct admin *admin, const struct release_page *pag
         text_parts(r->hint, mem), "evidence", evidence_rows(evidence, mem), "visitors",
         r->state == RELEASE_FAILED || is_moving(r) ? visitors_see(r, live, mem) : "", "strip",
         strip_of(r, page->events, page->count, now, mem), "events",
-        event_rows(page->events, page->count, r->created_at, mem), "changed", changed_rows(r, &page->story, mem), "made",
-        made_rows(r, &page->story, mem), "actions", actions_of(page, mem), "console",
+        event_rows(page->events, page->count, r->created_at, mem), "changed", changed_rows(r, &page->story, mem),
+        "made", made_rows(r, &page->story, mem), "actions", actions_of(page, mem), "console",
         console_build_url(page->story.build_project, r->build_id, mem), "log", log, "log_command",
         r->build_id ? arena_printf(mem, "berth logs %s v%d", r->app, r->number) : "");
 }

@@ -11,7 +11,8 @@
 
 enum {
     TROUBLE_PAUSE_MS = 5000,
-    TROUBLE_KNOWN_MS = 30000, /* nobody waits so long after a log could not be read: the next one likely can't be either */
+    TROUBLE_KNOWN_MS =
+        30000, /* nobody waits so long after a log could not be read: the next one likely can't be either */
     BEHIND_LINES = 500
 };
 

@@ -37,7 +37,7 @@ struct log_wish {
     int64_t from;     /* number of the first line wanted, the log's first is 1; 0: the last `limit` lines */
     size_t limit;
     size_t bytes; /* about so many of text at most, but for one line; 0: any */
-    int wait_ms;  /* how long to wait, at the most, for a log that nobody has asked for lately, or that is still being read to its end */
+    int wait_ms; /* how long to wait, at the most, for a log that nobody has asked for lately, or that is still being read to its end */
 };
 
 struct followed_line {

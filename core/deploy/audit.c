@@ -108,9 +108,9 @@ int audit_choices(struct db *db, struct arena *mem, const char ***actors, size_t
 /* As OWASP's "CSV Injection" has them; the last four are their full-width twins, which some spreadsheets take for them. */
 static bool begins_a_formula(const char *text)
 {
-    static const char *const beginnings[] = { "=", "+",  "-",           "@",           "\t",
-                                              "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d",
-                                              "\xef\xbc\xa0" };
+    static const char *const beginnings[] = {
+        "=", "+", "-", "@", "\t", "\r", "\n", "\xef\xbc\x9d", "\xef\xbc\x8b", "\xef\xbc\x8d", "\xef\xbc\xa0"
+    };
 
     for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
         if (text_starts(text, beginnings[i]))

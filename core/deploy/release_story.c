@@ -65,8 +65,7 @@ int page_version_app(struct db *db, const char *app, int before, int limit, stru
     return 0;
 }
 
-int page_version_release(struct db *db, const char *app, int number, struct arena *mem, const char **out,
-                         struct err *e)
+int page_version_release(struct db *db, const char *app, int number, struct arena *mem, const char **out, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 

@@ -23,11 +23,12 @@ enum { PATIENCE = 4000, LARGEST_PAGE = 60 * 1024 };
 static void build_release(struct page_harness *f, const char *state, const char *error)
 {
     page_log_begin(f);
-    page_sql(f, arena_printf(f->mem,
-                             "UPDATE berth.releases SET state = '%s', step = 'build', build_id = '" BUILD
-                             "', error = %s, finished_at = CASE WHEN '%s' = 'failed' THEN now() - interval '1 hour' END "
-                             "WHERE app_name = 'shop' AND number = 1",
-                             state, error ? arena_printf(f->mem, "'%s'", error) : "NULL", state));
+    page_sql(f,
+             arena_printf(f->mem,
+                          "UPDATE berth.releases SET state = '%s', step = 'build', build_id = '" BUILD
+                          "', error = %s, finished_at = CASE WHEN '%s' = 'failed' THEN now() - interval '1 hour' END "
+                          "WHERE app_name = 'shop' AND number = 1",
+                          state, error ? arena_printf(f->mem, "'%s'", error) : "NULL", state));
 }
 
 static void fill(struct page_harness *f, int lines)
@@ -312,7 +313,8 @@ static void strangers_lines_are_text_and_their_secrets_stars(void **state)
 
 static void a_cursor_that_is_no_line_is_refused(void **state)
 {
-    static const char *const wrong[] = { "?from=0", "?from=-1", "?from=", "?from=x", "?from=99999999999", "?from=1&build=", "?build=a%00" };
+    static const char *const wrong[] = { "?from=0",           "?from=-1",       "?from=",     "?from=x",
+                                         "?from=99999999999", "?from=1&build=", "?build=a%00" };
     struct page_harness *f = *state;
     build_release(f, "running", NULL);
 

@@ -41,9 +41,7 @@ static const char *no_param(void *source, const char *name)
 
 static struct response ask(struct fixture *f, const char *method, const char *target, const char *user)
 {
-    struct request request = {
-        .mem = f->mem, .method = method, .remote_user = user, .query = "", .param = no_param
-    };
+    struct request request = { .mem = f->mem, .method = method, .remote_user = user, .query = "", .param = no_param };
     struct response response;
 
     response_init(&response);

@@ -37,52 +37,57 @@ enum { PAGES = sizeof pages / sizeof *pages, CHANGES_AT_LEAST = 120 };
     "UPDATE berth.default_limits SET cpu_units = DEFAULT, memory_mib = DEFAULT, tasks = DEFAULT, "                     \
     "concurrent_builds = DEFAULT, build_minutes = DEFAULT, releases_per_hour = DEFAULT, image_mib = DEFAULT;"
 
-static const char seeds[] =
-    EMPTY
+static const char seeds[] = EMPTY
     "INSERT INTO berth.apps (app_name, repository, webhook_policy, state, last_release, created_at) VALUES"
-    " ('watched', 'acme/watched', 'github', 'active', 4, now() - interval '9 days'), ('moving', 'acme/moving', 'signed', 'active', 2, now() - interval '9 days'),"
+    " ('watched', 'acme/watched', 'github', 'active', 4, now() - interval '9 days'), ('moving', 'acme/moving', "
+    "'signed', 'active', 2, now() - interval '9 days'),"
     " ('leaving', 'acme/leaving', 'github', 'deleting', 1, now() - interval '9 days');"
-    "INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, delivery_id, source_version, build_id, image_digest,"
-    " task_definition_arn, error, hint, created_at, finished_at, cpu_units, memory_mib, tasks, port, health_check_path, image_bytes, rollback_to)"
-    " SELECT a, n, k, s, st, lpad(n::text, 40, '0'), 'title', 'teo', 'delivery-1', 'v', NULL, 'sha256:' || repeat('0', 64), 'arn', 'error', 'hint',"
-    " now() - interval '5 hours', CASE WHEN s IN ('queued', 'running') THEN NULL ELSE now() - interval '4 hours' END, 256, 512, 1, 8080, '/', 5000000, b"
-    " FROM (VALUES ('watched', 1, 'push', 'live', 'live', NULL::int), ('watched', 2, 'push', 'live', 'live', NULL), ('watched', 3, 'push', 'live', 'live', NULL),"
-    "  ('watched', 4, 'push', 'failed', 'build', NULL), ('moving', 1, 'push', 'live', 'live', NULL), ('moving', 2, 'push', 'running', 'rollout', NULL),"
+    "INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by, "
+    "delivery_id, source_version, build_id, image_digest,"
+    " task_definition_arn, error, hint, created_at, finished_at, cpu_units, memory_mib, tasks, port, "
+    "health_check_path, image_bytes, rollback_to)"
+    " SELECT a, n, k, s, st, lpad(n::text, 40, '0'), 'title', 'teo', 'delivery-1', 'v', NULL, 'sha256:' || repeat('0', "
+    "64), 'arn', 'error', 'hint',"
+    " now() - interval '5 hours', CASE WHEN s IN ('queued', 'running') THEN NULL ELSE now() - interval '4 hours' END, "
+    "256, 512, 1, 8080, '/', 5000000, b"
+    " FROM (VALUES ('watched', 1, 'push', 'live', 'live', NULL::int), ('watched', 2, 'push', 'live', 'live', NULL), "
+    "('watched', 3, 'push', 'live', 'live', NULL),"
+    "  ('watched', 4, 'push', 'failed', 'build', NULL), ('moving', 1, 'push', 'live', 'live', NULL), ('moving', 2, "
+    "'push', 'running', 'rollout', NULL),"
     "  ('leaving', 1, 'push', 'live', 'live', NULL)) r (a, n, k, s, st, b);"
-    "INSERT INTO berth.release_events (app_name, release, at, step, kind, message) SELECT app_name, number, now() - interval '5 hours', 'source', 'done', 'm' FROM berth.releases;"
+    "INSERT INTO berth.release_events (app_name, release, at, step, kind, message) SELECT app_name, number, now() - "
+    "interval '5 hours', 'source', 'done', 'm' FROM berth.releases;"
     "INSERT INTO berth.deployments (app_name, release, commit_sha, image_digest, task_definition_arn, host, live_since)"
-    " SELECT a, n, repeat('a', 40), 'd', 't', a || '.example.org', now() - interval '4 hours' FROM (VALUES ('watched', 3), ('moving', 1)) d (a, n);"
+    " SELECT a, n, repeat('a', 40), 'd', 't', a || '.example.org', now() - interval '4 hours' FROM (VALUES ('watched', "
+    "3), ('moving', 1)) d (a, n);"
     "INSERT INTO berth.quotas (app_name, cpu_units) VALUES ('watched', 4096), ('moving', 4096);"
     "INSERT INTO berth.rate_limits (app_name, pushes_burst) VALUES ('watched', 5);"
-    "INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('watched', 'over_quota', now() - interval '3 hours', 'infinity'),"
+    "INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('watched', 'over_quota', now() - interval "
+    "'3 hours', 'infinity'),"
     " ('moving', 'limited', now() - interval '3 hours', now() + interval '2 hours');"
-    "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) SELECT a, k, 'n', 'arn:aws:codebuild:eu-central-1:111122223333:project/n', 'h'"
+    "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) SELECT a, k, 'n', "
+    "'arn:aws:codebuild:eu-central-1:111122223333:project/n', 'h'"
     " FROM unnest(ARRAY['watched', 'moving']) a, unnest(ARRAY['build_project', 'service']) k;"
-    "INSERT INTO berth.builds (app_name, build_id, release, started_at, ended_at) VALUES ('watched', 'b', 4, now() - interval '2 minutes', now() - interval '1 minute');"
-    "INSERT INTO berth.teardowns (app_name, state, step, started_by, error, hint, started_at, finished_at) VALUES ('leaving', 'failed', 'service', 'mara', 'e', 'h',"
+    "INSERT INTO berth.builds (app_name, build_id, release, started_at, ended_at) VALUES ('watched', 'b', 4, now() - "
+    "interval '2 minutes', now() - interval '1 minute');"
+    "INSERT INTO berth.teardowns (app_name, state, step, started_by, error, hint, started_at, finished_at) VALUES "
+    "('leaving', 'failed', 'service', 'mara', 'e', 'h',"
     " now() - interval '3 hours', now() - interval '2 hours');"
-    "INSERT INTO berth.audit_log (actor, action, app_name, at) VALUES ('ines', 'app.create', 'watched', now() - interval '9 days'), ('ines', 'app.pause', 'watched', now() - "
+    "INSERT INTO berth.audit_log (actor, action, app_name, at) VALUES ('ines', 'app.create', 'watched', now() - "
+    "interval '9 days'), ('ines', 'app.pause', 'watched', now() - "
     "interval '1 day')";
 
 /* What a column may become, the first that its type and its checks let through. */
 static const char *const candidates[] = {
-    "lpad('7', 40, '0')",
-    "'sha256:' || repeat('1', 64)",
-    "%1$I || 'x'",
-    "'x'",
-    "'/x'",
-    "%1$I + 1",
-    "7",
-    "%1$I + interval '26 hours'",
-    "now() - interval '30 hours'",
-    "NOT %1$I",
+    "lpad('7', 40, '0')",         "'sha256:' || repeat('1', 64)", "%1$I || 'x'", "'x'", "'/x'", "%1$I + 1", "7",
+    "%1$I + interval '26 hours'", "now() - interval '30 hours'",  "NOT %1$I",
 };
 /* A column of words becomes each of them, one after the other. */
 static const char *const words[] = {
-    "NULL",         "'active'",    "'paused'",  "'deleting'", "'deleted'",  "'queued'",     "'running'", "'live'",
-    "'failed'",     "'done'",      "'superseded'", "'cancelled'", "'push'", "'redeploy'",   "'rollback'", "'source'",
-    "'build'",      "'rollout'",   "'cancel'",  "'supersede'", "'github'",  "'signed'",     "'asked'",   "'limited'",
-    "'over_quota'", "'info'",      "'retry'",   "'target_group'",
+    "NULL",       "'active'", "'paused'",  "'deleting'",   "'deleted'",   "'queued'",    "'running'",
+    "'live'",     "'failed'", "'done'",    "'superseded'", "'cancelled'", "'push'",      "'redeploy'",
+    "'rollback'", "'source'", "'build'",   "'rollout'",    "'cancel'",    "'supersede'", "'github'",
+    "'signed'",   "'asked'",  "'limited'", "'over_quota'", "'info'",      "'retry'",     "'target_group'",
 };
 #define HAS_WORDS "'state', 'step', 'kind', 'halt', 'reason', 'webhook_policy'"
 
@@ -92,12 +97,15 @@ static const char try_change[] =
     "DECLARE n bigint; wanted text := format(template, c); also text := '';"
     "BEGIN"
     "  IF t = 'releases' AND c = 'state' THEN"
-    "    also := format(', finished_at = CASE WHEN %s IN (''queued'', ''running'') THEN NULL ELSE now() - interval ''1 hour'' END', wanted);"
+    "    also := format(', finished_at = CASE WHEN %s IN (''queued'', ''running'') THEN NULL ELSE now() - interval ''1 "
+    "hour'' END', wanted);"
     "  ELSIF t = 'releases' AND c = 'halt' THEN also := ', halt_at = now()';"
     "  ELSIF t = 'teardowns' AND c = 'state' THEN"
-    "    also := format(', finished_at = CASE WHEN %s = ''running'' THEN NULL ELSE now() - interval ''1 hour'' END', wanted);"
+    "    also := format(', finished_at = CASE WHEN %s = ''running'' THEN NULL ELSE now() - interval ''1 hour'' END', "
+    "wanted);"
     "  END IF;"
-    "  EXECUTE format('UPDATE berth.%I SET %I = ', t, c) || wanted || also || format(' WHERE %I IS DISTINCT FROM ', c) || wanted;"
+    "  EXECUTE format('UPDATE berth.%I SET %I = ', t, c) || wanted || also || format(' WHERE %I IS DISTINCT FROM ', c) "
+    "|| wanted;"
     "  GET DIAGNOSTICS n = ROW_COUNT;"
     "  RETURN n;"
     "EXCEPTION WHEN OTHERS THEN RETURN 0; "
@@ -166,8 +174,8 @@ static size_t change_column(struct page_harness *f, const struct column *column)
                                  arena_printf(mem, "SELECT public.try_change('%s', '%s', $$%s$$) AS n", column->table,
                                               column->name, list[c])) > 0;
         if (did)
-            changed += check(f, before, arena_printf(mem, "%s.%s became %s", column->table, column->name, list[c - 1]),
-                             mem);
+            changed +=
+                check(f, before, arena_printf(mem, "%s.%s became %s", column->table, column->name, list[c - 1]), mem);
         if (did && !column->has_words)
             break;
     }
@@ -211,7 +219,8 @@ static void rows_that_come_and_go_make_another_version(void **state)
 {
     static const char *const changes[] = {
         "INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('newcomer', 'acme/newcomer', 'github')",
-        "INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT app_name, number, 'build', 'info', 'more' FROM berth.releases",
+        "INSERT INTO berth.release_events (app_name, release, step, kind, message) SELECT app_name, number, 'build', "
+        "'info', 'more' FROM berth.releases",
         "DELETE FROM berth.release_events",
         "DELETE FROM berth.looks",
         "DELETE FROM berth.resources WHERE kind = 'service'",
@@ -219,7 +228,8 @@ static void rows_that_come_and_go_make_another_version(void **state)
         "DELETE FROM berth.quotas",
         "DELETE FROM berth.deployments",
         "DELETE FROM berth.teardowns",
-        "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha) VALUES ('watched', 5, 'push', 'queued', repeat('b', 40))",
+        "INSERT INTO berth.releases (app_name, number, kind, state, commit_sha) VALUES ('watched', 5, 'push', "
+        "'queued', repeat('b', 40))",
         "UPDATE berth.apps SET last_release = 3 WHERE app_name = 'watched'",
     };
     struct page_harness *f = *state;
@@ -276,8 +286,7 @@ static void a_web_server_that_compresses_may_mark_the_version(void **state)
     begin(f, before, mem);
     const char *tag = before[0].tag;
 
-    struct response known =
-        page_ask_again(f, "/", arena_printf(mem, "%.*s-gzip\"", (int)strlen(tag) - 1, tag));
+    struct response known = page_ask_again(f, "/", arena_printf(mem, "%.*s-gzip\"", (int)strlen(tag) - 1, tag));
 
     assert_int_equal(known.status, 304);
     response_free(&known);

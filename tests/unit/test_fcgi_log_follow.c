@@ -440,7 +440,7 @@ static void the_place_of_the_log_asked_for_longest_ago_is_given_to_a_new_one(voi
         view_until(f, arena_printf(f->mem, "b:%d", i), 1);
     }
 
-    assert_true(view(f, "b:1", 0, 1).looked); /* kept */
+    assert_true(view(f, "b:1", 0, 1).looked);  /* kept */
     assert_false(view(f, "b:0", 0, 1).looked); /* given away, and begun anew */
 }
 
