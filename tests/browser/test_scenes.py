@@ -57,7 +57,7 @@ def test_nothing_scrolls_sideways_at_any_width_and_the_console_stays_empty(show,
     page = show(scene, 360)
     found = {}
 
-    for width in (320, 360, 390, 719, 720, 1023, 1024, 1440, 1920):
+    for width in (320, 360, 390, 719, 720, 1023, 1024, 1279, 1280, 1440, 1920):
         page.look_like(width)
         if wide := page.evaluate(SIDEWAYS):
             found[width] = wide
