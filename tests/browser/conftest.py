@@ -1,6 +1,7 @@
 """Pages with apps in every state, and one Chromium to look at them.
 
-BERTH_BUILD names the build to test (default: build), BERTH_AXE the file axe.min.js of the npm package axe-core.
+BERTH_BUILD names the build to test (default: build), BERTH_AXE the file axe.min.js of the npm package axe-core, BERTH_SCREENSHOTS the folder that
+pictures are kept in (default: build/screenshots; script/screenshots makes the README's from them).
 """
 
 import os

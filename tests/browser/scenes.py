@@ -28,6 +28,7 @@ class Scene:
     afterwards: str = ""      # SQL: so that the next scene finds the fleet as it was
     status: int = 200
     wait: str = ""            # a selector that shows up later
+    alike: bool = False       # another scene looks the same but for words: two of the four looks are enough
 
     def __str__(self):
         return self.name
@@ -43,20 +44,20 @@ _DELIVERY = f"/apps/parcel-tracker/deliveries/{fleet.delivery_id(2)}"
 
 SCENES = [
     Scene("overview", "/"),
-    Scene("overview-failed", "/?only=failed"),
+    Scene("overview-failed", "/?only=failed", alike=True),
     Scene("overview-none-found", "/?q=nothing-like-it"),
     Scene("overview-none-in-condition", "/?only=queued&q=parcel"),
     Scene("first-run", "/", empty=True),
 
     Scene("app-failed", "/apps/parcel-tracker"),
     Scene("app-moving", "/apps/invoice-api"),
-    Scene("app-live", "/apps/pricing"),
+    Scene("app-live", "/apps/pricing", alike=True),
     Scene("app-fresh", "/apps/chat-bridge"),
     Scene("app-over-quota", "/apps/thumbnailer"),
     Scene("app-paused", "/apps/webhooks-demo"),
     Scene("app-going-away", "/apps/old-blog"),
     Scene("app-notice", "/apps/pricing?done=rolled-back&v=11&to=9"),
-    Scene("app-older-releases", "/apps/pricing?before=2"),
+    Scene("app-older-releases", "/apps/pricing?before=2", alike=True),
     Scene("app-settings-wrong", "/apps/pricing", form="/apps/pricing/settings", fields=(("port", "http"), ("branch", "wip/next")), button="save", status=422),
     Scene("app-settings-conflict", "/apps/pricing", form="/apps/pricing/settings", fields=(("tasks", "3"),), button="save", status=409,
           meanwhile="UPDATE berth.apps SET tasks = 4 WHERE app_name = 'pricing'; INSERT INTO berth.audit_log (actor, action, app_name, before, after) "
@@ -64,10 +65,10 @@ SCENES = [
           afterwards="UPDATE berth.apps SET tasks = 1 WHERE app_name = 'pricing'"),
     Scene("app-destroy-wrong", "/apps/pricing", form="/apps/pricing/destroy", fields=(("confirm", "prices"),), status=422),
     Scene("app-rollback-too-late", "/apps/pricing", form="/apps/pricing/rollback", expired=True, status=403),
-    Scene("app-deploy-too-late", "/apps/pricing", form="/apps/pricing/deploy", expired=True, status=403),
-    Scene("app-cancel-refused", "/apps/pricing", form="/apps/pricing/cancel", status=409),
-    Scene("app-pause-too-late", "/apps/pricing", form="/apps/pricing/pause", expired=True, status=403),
-    Scene("app-resume-too-late", "/apps/webhooks-demo", form="/apps/webhooks-demo/resume", expired=True, status=403),
+    Scene("app-deploy-too-late", "/apps/pricing", form="/apps/pricing/deploy", expired=True, status=403, alike=True),
+    Scene("app-cancel-refused", "/apps/pricing", form="/apps/pricing/cancel", status=409, alike=True),
+    Scene("app-pause-too-late", "/apps/pricing", form="/apps/pricing/pause", expired=True, status=403, alike=True),
+    Scene("app-resume-too-late", "/apps/webhooks-demo", form="/apps/webhooks-demo/resume", expired=True, status=403, alike=True),
 
     Scene("release-failed", "/apps/parcel-tracker/releases/10"),
     Scene("release-moving", "/apps/invoice-api/releases/10"),
@@ -77,7 +78,7 @@ SCENES = [
     Scene("release-building", "/apps/search-index/releases/10"),
     Scene("log-failed", "/apps/parcel-tracker/releases/10/log"),
     Scene("log-building", "/apps/search-index/releases/10/log"),
-    Scene("log-first-lines", "/apps/mail-relay/releases/10/log?from=1"),
+    Scene("log-first-lines", "/apps/mail-relay/releases/10/log?from=1", alike=True),
     Scene("log-none", "/apps/pricing/releases/10/log"),
 
     Scene("deliveries", "/deliveries"),
@@ -85,7 +86,7 @@ SCENES = [
     Scene("deliveries-none", "/deliveries", empty=True),
     Scene("delivery", _DELIVERY),
     Scene("delivery-over-quota", f"/apps/thumbnailer/deliveries/{fleet.delivery_id(6)}"),
-    Scene("delivery-run-again-too-late", _DELIVERY, form=f"{_DELIVERY}/run-again", expired=True, status=403),
+    Scene("delivery-run-again-too-late", _DELIVERY, form=f"{_DELIVERY}/run-again", expired=True, status=403, alike=True),
 
     Scene("limits", "/limits"),
     Scene("limits-none", "/limits", empty=True),
@@ -112,11 +113,18 @@ SCENES = [
     Scene("audit-none", "/audit", empty=True),
 
     Scene("doctor", "/doctor", wait=".checks"),
-    Scene("doctor-too-late", "/doctor", form="/doctor/check", expired=True, status=403, wait=".checks"),
+    Scene("doctor-too-late", "/doctor", form="/doctor/check", expired=True, status=403, wait=".checks", alike=True),
 
     Scene("message-not-found", "/apps/nobody", status=404),
     Scene("message-no-operator", "/", user="visitor", status=403),
 ]
+
+
+LOOKS = [(360, "light"), (360, "dark"), (1440, "light"), (1440, "dark")]
+
+
+def looks(one):
+    return LOOKS[1:3] if one.alike else LOOKS
 
 
 def scene(name):
@@ -139,7 +147,7 @@ def matches(pattern, path):
 
 def shows(one, route):
     method, pattern, _ = route
-    return matches(pattern, one.form) if method == "POST" else not one.form and one.status == 200 and matches(pattern, one.path)
+    return matches(pattern, one.form) if method == "POST" else not one.form and not one.alike and one.status == 200 and matches(pattern, one.path)
 
 
 # ---- Going there ----

@@ -13,6 +13,8 @@ from browser.operator import Operator
 from support.parts import wait_until
 from support.stack import Repository, Stack
 
+# One process does them all: they share a stack.
+pytestmark = pytest.mark.xdist_group("day")
 _numbers = itertools.count(901)
 
 

@@ -40,14 +40,13 @@ def test_axe_finds_no_violation_wide_or_narrow_light_or_dark(show, keep, axe, sc
     page.evaluate(axe + "; 0")
     found = {}
 
-    for width in (360, 1440):
-        for scheme in ("light", "dark"):
-            page.look_like(width, scheme)
-            passed, violations = json.loads(page.evaluate(AXE))
-            assert passed > 15
-            if violations:
-                found[width, scheme] = violations
-            keep(scene.name, width, scheme, page.picture(width))
+    for width, scheme in scenes.looks(scene):
+        page.look_like(width, scheme)
+        passed, violations = json.loads(page.evaluate(AXE))
+        assert passed > 15
+        if violations:
+            found[width, scheme] = violations
+        keep(scene.name, width, scheme, page.picture(width))
 
     assert found == {}
 
@@ -67,6 +66,7 @@ def test_nothing_scrolls_sideways_at_any_width_and_the_console_stays_empty(show,
 
 
 def test_every_page_and_every_form_of_the_routes_has_a_scene():
+    """A page in all looks; a form in the state that it leads to."""
     missing = [route for route in scenes.routes() if route[2] != "REPLY" and not any(scenes.shows(scene, route) for scene in scenes.SCENES)]
 
     assert missing == []
@@ -87,15 +87,14 @@ def closed_pages():
 def test_axe_finds_no_violation_in_what_the_web_server_says_by_itself(chromium, keep, axe, closed_pages):
     found = {}
 
-    for width in (360, 1440):
-        for scheme in ("light", "dark"):
-            chromium.look_like(width, scheme)
-            chromium.open(closed_pages.url + "/", closed_pages.sign_in("operator"))
-            assert chromium.document_status() == 503
-            passed, violations = json.loads(chromium.evaluate(axe + ";" + AXE))
-            assert passed > 8 and chromium.evaluate(SIDEWAYS) == []
-            if violations:
-                found[width, scheme] = violations
-            keep("error-503", width, scheme, chromium.picture(width))
+    for width, scheme in scenes.LOOKS:
+        chromium.look_like(width, scheme)
+        chromium.open(closed_pages.url + "/", closed_pages.sign_in("operator"))
+        assert chromium.document_status() == 503
+        passed, violations = json.loads(chromium.evaluate(axe + ";" + AXE))
+        assert passed > 8 and chromium.evaluate(SIDEWAYS) == []
+        if violations:
+            found[width, scheme] = violations
+        keep("error-503", width, scheme, chromium.picture(width))
 
     assert found == {}
