@@ -137,6 +137,11 @@ static int told_rows(struct admin *admin, struct db *db, const struct app_page *
 
 /* ---- What is owed ---- */
 
+static const char *refused_phrase(const struct app_standing *s, struct arena *mem)
+{
+    return s->refusal ? arena_printf(mem, "was refused: %s", s->refusal) : "was refused by a quota";
+}
+
 /* When the branch is looked at again, and what that waits for; "" when nothing is owed. */
 static const char *owed_text(struct admin *admin, const struct app_page *page, struct arena *mem)
 {
@@ -148,7 +153,7 @@ static const char *owed_text(struct admin *admin, const struct app_page *page, s
         return "";
     came = arena_printf(mem, "The newest push came %s and %s.", ago(admin, s->owed_at, mem),
                         !strcmp(s->owed, "limited")      ? "was turned away by the rate limit"
-                        : !strcmp(s->owed, "over_quota") ? "was refused by a quota"
+                        : !strcmp(s->owed, "over_quota") ? refused_phrase(s, mem)
                         : !strcmp(s->owed, "paused")     ? "was kept back, since the app is paused"
                                                          : "is not deployed yet");
     if (s->due_at)
@@ -257,7 +262,7 @@ static json_object *fact_model(struct admin *admin, const struct app_page *page,
         "{s:s, s:s, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "host", host, "address",
         arena_printf(mem, "https://%s/", host), "is_live", page->live.release > 0, "repository", app->repository,
         "repository_url", arena_printf(mem, "https://github.com/%s", app->repository), "branch", app->branch, "proof",
-        app->policy == WEBHOOK_GITHUB ? "GitHub HMAC" : "HMAC and AWS IAM", "created_at",
+        app->policy == WEBHOOK_GITHUB ? "GitHub's signature" : "GitHub's signature and AWS IAM", "created_at",
         text_or_empty(page->standing.created_at), "created_ago", ago(admin, page->standing.created_at, mem),
         "created_by", text_or_empty(page->standing.created_by), "hook_url",
         arena_printf(mem, "%s/hooks/github/%s",

@@ -237,12 +237,13 @@ static json_object *group_of(struct page *page, bool rate)
     for (int i = 0; i < LIMIT_COUNT; i++)
         if (limit_info((enum limit)i)->rate == rate)
             json_append(rows, row_of(page, (enum limit)i));
-    return json_build("{s:s, s:s, s:s, s:o}", "id", rate ? "rate" : "quotas", "title", rate ? "Rate limit" : "Quotas",
-                      "about",
-                      rate ? "How often an app may be pushed. Only proven pushes spend tokens; one that comes too "
-                             "early is looked up again, never lost."
-                           : "What an app may hold at one time. A push that needs more is refused, and told why.",
-                      "rows", rows);
+    return json_build(
+        "{s:s, s:s, s:s, s:o}", "id", rate ? "rate" : "quotas", "title", rate ? "Rate limit" : "Quotas", "about",
+        rate ? "How often an app may be pushed to. A push that comes too early is not lost: its branch is "
+               "deployed when there is room again."
+             : "What an app may hold at one time. A push that needs more is refused, and told why; its "
+               "branch is deployed when there is room.",
+        "rows", rows);
 }
 
 /* ---- Wrong fields, and who was quicker ---- */

@@ -15,8 +15,9 @@ static int note_size(struct step_run *run, const char *digest, int64_t bytes, st
 /* Each is asked for by itself: where one of several is missing, ECR tells of none. */
 static int learn(struct step_run *run, const char *digest, struct err *e)
 {
-    AUTO_JSON json_object *ask = json_build("{s:s, s:[{s:s}]}", "repositoryName",
-                                            name_repository(run->mem, run->app.name), "imageIds", "imageDigest", digest);
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:[{s:s}]}", "repositoryName", name_repository(run->mem, run->app.name), "imageIds",
+                   "imageDigest", digest);
     AUTO_JSON json_object *reply = NULL;
     bool is_new = run->release.image_digest == NULL || strcmp(run->release.image_digest, digest) == 0;
 

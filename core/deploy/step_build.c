@@ -169,6 +169,23 @@ static int fail(struct step_run *run, const json_object *build, struct err *e)
     return build_reason(&subject, build, &log, e);
 }
 
+/* Seconds since 1970, as CodeBuild tells times; NULL: it doesn't tell. */
+static const char *seconds_at(const json_object *build, const char *pointer, struct arena *mem)
+{
+    const json_object *at = json_at(build, pointer);
+    const char *text = at ? json_to_text(at, mem) : "";
+
+    return *text && strspn(text, "0123456789.") == strlen(text) ? text : NULL;
+}
+
+/* Its minutes are counted until then, and not until the release's own end. */
+static int note_end(struct step_run *run, const json_object *build, struct err *e)
+{
+    return db_query(run->db, run->app.name, QUERY_BUILD_ENDED, NULL, e, db_text(run->app.name),
+                    db_text(run->release.build_id), db_text(seconds_at(build, "/startTime", run->mem)),
+                    db_text(seconds_at(build, "/endTime", run->mem)));
+}
+
 static int look(struct step_run *run, enum step_answer *answer, struct err *e)
 {
     AUTO_JSON json_object *ask = json_build("{s:[s]}", "ids", run->release.build_id);
@@ -190,6 +207,8 @@ static int look(struct step_run *run, enum step_answer *answer, struct err *e)
         run->waits_for = WAITS_FOR_BUILD;
         return 0;
     }
+    if (note_end(run, build, e))
+        return e->code;
     if (strcmp(status, "SUCCEEDED") == 0)
         return keep_image(run, build, answer, e);
     if (is_worth_another(run, build, status))

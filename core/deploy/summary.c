@@ -118,6 +118,7 @@ int app_standing(struct db *db, const char *app, struct arena *mem, struct app_s
         .owed = db_get_copy(rows, 0, "owed", mem),
         .owed_at = db_get_copy(rows, 0, "owed_at", mem),
         .due_at = db_get_copy(rows, 0, "due_at", mem),
+        .refusal = db_get_copy(rows, 0, "refusal", mem),
     };
     return 0;
 }

@@ -85,6 +85,8 @@ struct app_standing {
     const char
         *owed; /* why the branch's head is to be looked at again: "limited", "over_quota", "paused"; NULL: it isn't */
     const char *owed_at, *due_at; /* due NULL: when an operator makes room or resumes it */
+    const char *
+        refusal; /* of over_quota: "CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more"; NULL: there is room by now */
 };
 int app_standing(struct db *db, const char *app, struct arena *mem, struct app_standing *out, struct err *e);
 

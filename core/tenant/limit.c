@@ -15,7 +15,7 @@ static const struct limit_info infos[LIMIT_COUNT] = {
     [LIMIT_CPU_UNITS] = { "cpu_units", "CPU units", "1,024 is one vCPU", "", 0, 100000000, false },
     [LIMIT_MEMORY_MIB] = { "memory_mib", "Memory, MiB", "of all tasks together", "MiB", 0, 1000000000, false },
     [LIMIT_TASKS] = { "tasks", "Tasks", "counted twice during a rollout", "", 0, 100000, false },
-    [LIMIT_CONCURRENT_BUILDS] = { "concurrent_builds", "Builds at once", "a further one waits in the queue", "", 0, 100,
+    [LIMIT_CONCURRENT_BUILDS] = { "concurrent_builds", "Builds at once", "0 keeps it from building", "", 0, 100,
                                   false },
     [LIMIT_BUILD_MINUTES] = { "build_minutes", "Build minutes a month", "from the 1st, by UTC", "min", 0, 10000000,
                               false },
@@ -23,9 +23,9 @@ static const struct limit_info infos[LIMIT_COUNT] = {
                                   false },
     [LIMIT_IMAGE_MIB] = { "image_mib", "Image storage, MiB", "older images are pruned first", "MiB", 0, 100000000,
                           false },
-    [LIMIT_PUSHES_BURST] = { "pushes_burst", "Pushes in a burst", "the bucket's tokens", "", 1, 100000, true },
-    [LIMIT_PUSHES_PER_HOUR] = { "pushes_per_hour", "Pushes an hour, steady", "what refills the bucket", "", 1, 1000000,
-                                true },
+    [LIMIT_PUSHES_BURST] = { "pushes_burst", "Pushes in a burst", "as many may come at once", "", 1, 100000, true },
+    [LIMIT_PUSHES_PER_HOUR] = { "pushes_per_hour", "Pushes an hour, steady", "as many come back in an hour", "", 1,
+                                1000000, true },
 };
 
 const struct limit_info *limit_info(enum limit limit)

@@ -70,6 +70,8 @@ struct limits {
     const char
         *owed; /* why the branch's head is to be looked at again: "limited", "over_quota", "paused"; NULL: it isn't */
     int64_t owed_at_ms; /* when; 0: when an operator makes room */
+    const char *
+        refusal; /* of over_quota: "CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more"; NULL: there is room by now */
 };
 
 /* As the admin login. app NULL: the defaults (nothing is used, own is LIMIT_DEFAULT). ERR_NOT_FOUND: no such app, or it was destroyed. */

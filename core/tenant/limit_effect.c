@@ -363,6 +363,8 @@ static const char *sum_waiting(const struct limits *now, const struct limits *th
         return "One waits until the app is resumed.";
     if (raises(now, then))
         return arena_printf(mem, "One waits, and is looked at again as soon as this is saved: %s.", bucket);
+    if (now->owed_at_ms == 0 && now->refusal)
+        return arena_printf(mem, "One waits until a quota is raised. %s.", now->refusal);
     if (now->owed_at_ms == 0)
         return "One waits until a quota is raised.";
     return arena_printf(mem, "One waits, and is looked at again in %s.",

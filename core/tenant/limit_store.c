@@ -69,6 +69,7 @@ static int read_bucket(struct db *db, const char *app, struct arena *mem, struct
     out->tasks = (int)db_get_int(rows, 0, "tasks");
     out->owed = db_get_copy(rows, 0, "owed", mem);
     out->owed_at_ms = db_get_int(rows, 0, "owed_at_ms");
+    out->refusal = db_get_copy(rows, 0, "refusal", mem);
     return 0;
 }
 

@@ -109,8 +109,17 @@ static void the_choices_are_each_name_once(void **state)
 
 static void no_cell_of_the_csv_is_taken_for_a_formula(void **state)
 {
-    static const char *const hostile[] = { "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\xef\xbc\x9d" "1",
-                                           "\xef\xbc\xa0" "A" };
+    static const char *const hostile[] = { "=1+1",
+                                           "+1",
+                                           "-1",
+                                           "@SUM(A1)",
+                                           "\t=1",
+                                           "\r=1",
+                                           "\n=1",
+                                           "\xef\xbc\x9d"
+                                           "1",
+                                           "\xef\xbc\xa0"
+                                           "A" };
     (void)state;
 
     for (size_t i = 0; i < sizeof hostile / sizeof *hostile; i++) {

@@ -22,7 +22,8 @@ static const char faulty[] = "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus
 static const char succeeded[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
     "[{\"name\":\"OTHER\",\"value\":\"x\"},{\"name\":\"IMAGE_DIGEST\",\"value\":\"" STEP_DIGEST "\"}]}]}";
-static const char image_of_3_mib[] = "{\"imageDetails\":[{\"imageDigest\":\"" STEP_DIGEST "\",\"imageSizeInBytes\":3145728}]}";
+static const char image_of_3_mib[] =
+    "{\"imageDetails\":[{\"imageDigest\":\"" STEP_DIGEST "\",\"imageSizeInBytes\":3145728}]}";
 static const char digest_said[] =
     "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"SUCCEEDED\",\"exportedEnvironmentVariables\":"
     "[{\"name\":\"IMAGE_DIGEST\",\"value\":\"%s\"}]}]}";
@@ -349,6 +350,39 @@ static void a_build_that_succeeded_gives_its_digest(void **state)
 }
 
 /* ECR shows a new image late; it is asked for again before the release goes live. */
+static void a_builds_minutes_end_with_it_and_not_with_its_release(void **state)
+{
+    static const char *const replies[] = {
+        "{\"builds\":[{\"id\":\"" BUILD_1
+        "\",\"buildStatus\":\"FAILED\",\"startTime\":1800000000.5,\"endTime\":1800000181,"
+        "\"phases\":[{\"phaseType\":\"BUILD\",\"phaseStatus\":\"FAILED\"}]}]}",
+        "{\"builds\":[{\"id\":\"" BUILD_1 "\",\"buildStatus\":\"FAILED\",\"startTime\":\"2027-01-15\","
+        "\"phases\":[{\"phaseType\":\"BUILD\",\"phaseStatus\":\"FAILED\"}]}]}",
+    };
+    static const char *const ended[] = {
+        "(SELECT extract(epoch FROM started_at) = 1800000000.5 AND extract(epoch FROM ended_at) = 1800000181 FROM "
+        "berth.builds)",
+        "(SELECT started_at < ended_at AND ended_at > now() - interval '1 minute' FROM berth.builds)",
+    };
+    (void)state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct step_harness h;
+        enum step_answer answer;
+        struct err e;
+        open_started(&h);
+        step_sql(&h, "INSERT INTO berth.builds (app_name, build_id, release, started_at) VALUES ('shop', '" BUILD_1
+                     "', 1, now() - interval '1 hour')");
+        step_expect(&h, "BatchGetBuilds", BUILD_1, replies[i]);
+        step_expect(&h, "GetLogEvents", NULL, "{\"events\":[]}");
+
+        assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+
+        assert_true(step_holds(&h, ended[i]));
+        step_close(&h);
+    }
+}
+
 static void an_image_whose_size_is_not_told_yet_fails_no_build(void **state)
 {
     static const char *const refusals[] = { "ImageNotFoundException", "AccessDeniedException" };
@@ -454,6 +488,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_build_gets_the_pinned_source_and_nothing_that_a_pusher_wrote),
         cmocka_unit_test(a_build_under_way_is_waited_for_by_one_call),
         cmocka_unit_test(a_build_that_succeeded_gives_its_digest),
+        cmocka_unit_test(a_builds_minutes_end_with_it_and_not_with_its_release),
         cmocka_unit_test(an_image_whose_size_is_not_told_yet_fails_no_build),
         cmocka_unit_test(a_release_that_has_its_image_builds_nothing),
         cmocka_unit_test(an_abandoned_build_is_stopped),

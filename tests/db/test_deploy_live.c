@@ -200,8 +200,9 @@ static void images_whose_size_is_not_known_are_asked_for_the_newest_first(void *
     assert_int_equal(live(&e), 0);
 
     /* What somebody has removed takes no room, and is not asked for for ever. */
-    assert_true(step_holds(&harness, "(SELECT array_agg(image_bytes ORDER BY number) = ARRAY[1200, 0, 1500]::bigint[] FROM "
-                                     "berth.releases WHERE number IN (12, 13, 15))"));
+    assert_true(step_holds(&harness,
+                           "(SELECT array_agg(image_bytes ORDER BY number) = ARRAY[1200, 0, 1500]::bigint[] FROM "
+                           "berth.releases WHERE number IN (12, 13, 15))"));
 }
 
 static void images_that_can_t_be_removed_fail_no_release(void **state)

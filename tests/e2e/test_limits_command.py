@@ -66,7 +66,7 @@ def test_a_quota_holds_from_the_next_push_and_the_refusal_tells_the_command_that
     assert told.splitlines()[-1] == "Saved; in force from the next push on."
 
     refused = deliver()
-    assert "Pushes that wait: One waits until a quota is raised." in berth("quota", "show", name).stdout
+    assert "Pushes that wait: One waits until a quota is raised. CPU units: 0 of 255 in use, a rollout needs 256 more." in berth("quota", "show", name).stdout
     words = refused.json["hint"].split("`")[1].split()
     berth(*words[1:])
     accepted = deliver()
@@ -129,7 +129,8 @@ def test_a_deploy_and_a_rollback_over_a_quota_are_refused_with_the_exit_code_of_
     shop = make_app(f"tight{os.urandom(4).hex()}")
     shop.push("Begin")
     shop.wait(1)
-    assert shown(berth, "quota", shop.app)["image_mib"]["used"] > 0
+    used = shown(berth, "quota", shop.app)
+    assert used["image_mib"]["used"] > 0 and used["build_minutes"]["used"] == 1
     shop.push("Go on")
     shop.wait(2)
     berth("quota", "set", shop.app, "tasks=1")

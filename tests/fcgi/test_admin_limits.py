@@ -114,6 +114,10 @@ def test_a_saved_quota_refuses_the_next_push_and_names_itself(whole):
     assert answer.status >= 400
     assert answer.json["quota"]["name"] == "memory_mib"
     assert "Memory, MiB" in answer.json["reason"]
+    # The app's page says the same, and where to raise it.
+    page = whole.page(f"/apps/{app}").text
+    assert "was refused: Memory, MiB: 0 of 16 in use, a rollout needs 512 more. The branch main is looked at again when an operator raises the quota" in page
+    assert f'href="/apps/{app}/limits"' in page
     # Back to the default, and what waits is looked at.
     assert whole.edit(f"/apps/{app}/limits", memory_mib="").status == 303
     assert whole.deliver(app, push()).status == 202

@@ -302,6 +302,10 @@ static void the_edits_are_summed_up(void **state)
     assert_string_equal(sum_of(&now, &more, 3), "Quotas promise 21,504 CPU units to 38 apps; 20,480 today.");
     now.owed = "over_quota";
     assert_string_equal(sum_of(&now, &less, 2), "One waits until a quota is raised.");
+    now.refusal = "CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more";
+    assert_string_equal(
+        sum_of(&now, &less, 2),
+        "One waits until a quota is raised. CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more.");
     assert_string_equal(
         sum_of(&now, &more, 2),
         "One waits, and is looked at again as soon as this is saved: 3 tokens are left, the next comes in 48 s.");
