@@ -32,7 +32,6 @@ UNSHOWN = {
     "intents.target": "what a worker asked of AWS, for the worker",
     "looks.leased_by": "a worker's own note",
     "poll_leases.holder": "a worker's own note",
-    "releases.delivery_id": "the delivery's page leads to its release",
     "releases.ecs_deployment_id": "what a worker waits for",
     "releases.halt_deployment_id": "what a worker waits for",
     "releases.health_check_path": "what its tasks run with; the settings show the app's",
