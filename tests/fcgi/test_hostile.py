@@ -10,6 +10,7 @@ import re
 
 import pytest
 
+from support.live import LivePages
 from support.pages import Pages
 from support.parts import TOP, wait_until
 
@@ -244,3 +245,42 @@ def test_what_the_doctor_found_is_text_too():
 
     assert [element for element in found.elements if element[0] == "script"] == [element for element in before.elements if element[0] == "script"]
     assert text in "".join(found.words)
+
+
+@pytest.fixture(scope="module")
+def logs():
+    """A build whose log has a harmless line for each hostile one, and one whose log has those."""
+    made = LivePages()
+    try:
+        for app, lines in (("plain", ["harmless"] * len(HOSTILE)), ("hostile", HOSTILE)):
+            made.make_app(app, live=1)
+            made.begin_build(app, 2)
+            made.write_log(app, 2, [f"[Container] {line}" for line in lines])
+        made.wait_until_ready()
+        for app in ("plain", "hostile"):
+            wait_until(lambda app=app: made.ask(f"/apps/{app}/releases/2/log").text.count("[Container]") >= len(HOSTILE) - 3, 60, "the build's log on its page")
+        yield made
+    finally:
+        made.end()
+
+
+@pytest.mark.parametrize("page", ["", "/log"])
+def test_the_lines_of_a_build_s_log_change_the_shape_of_no_page(logs, page):
+    plain, answer = (logs.ask(f"/apps/{app}/releases/2{page}") for app in ("plain", "hostile"))
+
+    found = Skeleton(answer.text)
+    assert (plain.status, answer.status) == (200, 200)
+    assert found.elements == Skeleton(plain.text).elements
+    assert found.comments == 0
+    assert all(re.match(r"(https?://(?!evil)|mailto:|/(?!/)|#|\?|$)", address) for address in found.addresses)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", answer.text)
+    assert '"><script>alert(1)</script>' in "".join(found.words)
+
+
+def test_the_lines_of_a_build_s_log_are_text_in_json(logs):
+    answer = logs.ask("/apps/hostile/releases/2/log.json?from=1")
+
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert '"><script>alert(1)</script>' in json.dumps(json.loads(answer.text)).replace('\\"', '"')
