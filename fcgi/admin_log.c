@@ -69,12 +69,25 @@ static bool has_more(const struct log_view *view)
 
 /* ---- Which lines say why ---- */
 
-/* Where the release's error quotes the line; NULL: it doesn't. */
+/* A quote goes on to the end of the sentence, or to what the tool makes of it, in brackets: "... said (why)". */
+static bool is_end_of_quote(const char *after)
+{
+    return *after == '\0' || *after == ')' || *after == '.' || text_starts(after, " (");
+}
+
+/* Where the release's error quotes the line, or as much of it as a sentence holds; NULL: it doesn't. */
 static const char *quoted_in(const struct release *r, const char *line)
 {
     const char *said = build_line_text(line);
+    size_t len = strlen(said);
+    const char *at = r->error && len >= QUOTE_MIN ? r->error : NULL;
 
-    return r->error && strlen(said) >= QUOTE_MIN ? strstr(r->error, said) : NULL;
+    if (len > BUILD_QUOTE_MAX)
+        len = BUILD_QUOTE_MAX;
+    for (; at && *at; at++)
+        if (strncmp(at, said, len) == 0 && is_end_of_quote(at + len))
+            return at;
+    return NULL;
 }
 
 static bool is_bad(const struct release *r, const char *line)

@@ -8,8 +8,6 @@
 #include "core/deploy/log_mask.h"
 #include "core/deploy/policies.h"
 
-enum { QUOTE_MAX = 400 };
-
 /* BuildKit begins each line of a step with "#8 1.023 ": the step's number and the seconds since it began. */
 static const char *without_step(const char *line, int *step)
 {
@@ -114,9 +112,9 @@ static void say_command_failed(const struct build_subject *subject, const char *
     const char *said = why && strstr(why, "did not complete successfully") ? last_of_step(log, failed_step(log)) : NULL;
 
     if (said)
-        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s (%.*s)", phase, QUOTE_MAX, said, QUOTE_MAX, why);
+        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s (%.*s)", phase, BUILD_QUOTE_MAX, said, BUILD_QUOTE_MAX, why);
     else
-        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase, QUOTE_MAX, why ? why : context);
+        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase, BUILD_QUOTE_MAX, why ? why : context);
     hint_log(subject, e, "Run `docker build .` where you work to see the same, repair it and push again.");
 }
 
@@ -140,7 +138,7 @@ static int say_phase(const struct build_subject *subject, const json_object *bui
     else if (code && strcmp(code, "COMMAND_EXECUTION_ERROR") == 0)
         say_command_failed(subject, phase, log, context, e);
     else {
-        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase ? phase : "an unknown phase", QUOTE_MAX,
+        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase ? phase : "an unknown phase", BUILD_QUOTE_MAX,
                 context);
         hint_log(subject, e, "It did not come as far as the Dockerfile's commands.");
     }

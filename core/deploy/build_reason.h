@@ -15,6 +15,7 @@ struct build_subject {
     const char *repository; /* "acme/shop" */
 };
 
+enum { BUILD_QUOTE_MAX = 400 }; /* bytes of a line that are quoted */
 int build_reason(const struct build_subject *subject, const json_object *build, const struct log_page *log,
                  struct err *e);
 

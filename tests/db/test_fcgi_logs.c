@@ -227,6 +227,23 @@ static void a_release_shows_the_end_of_its_log_and_the_line_that_says_why(void *
     assert_true(strlen(page) <= LARGEST_PAGE);
 }
 
+static void only_the_line_that_is_quoted_whole_is_the_one_that_says_why(void **state)
+{
+    struct page_harness *f = *state;
+    AUTO_BUF struct buf longest = { 0 };
+    for (int i = 0; i < 120; i++)
+        buf_printf(&longest, "word %d ", i);
+    build_release(f, "failed", arena_printf(f->mem, "The build stopped in BUILD: npm failure Missing: %.379s (exit code: 1)", buf_text(&longest)));
+    page_log_add(f, "#7 4.714 npm failure");
+    page_log_add(f, "#7 4.714 npm failure Missing:");
+    page_log_add(f, arena_printf(f->mem, "#7 4.714 npm failure Missing: %s", buf_text(&longest)));
+
+    const char *page = page_of(f, RELEASE);
+
+    assert_int_equal(occurrences(page, "\"line bad\""), 1);
+    assert_shows(page, "Line 3 of the log");
+}
+
 static void a_failure_that_is_not_quoted_leads_to_the_last_line_that_blames(void **state)
 {
     struct page_harness *f = *state;
@@ -332,6 +349,7 @@ int main(int argc, char **argv)
         EACH(a_log_is_read_page_by_page_without_a_gap_or_a_repeat),
         EACH(long_lines_make_shorter_pages),
         EACH(a_release_shows_the_end_of_its_log_and_the_line_that_says_why),
+        EACH(only_the_line_that_is_quoted_whole_is_the_one_that_says_why),
         EACH(a_failure_that_is_not_quoted_leads_to_the_last_line_that_blames),
         EACH(a_release_without_a_build_has_no_log),
         EACH(a_log_that_cannot_be_read_does_not_take_the_page_with_it),
