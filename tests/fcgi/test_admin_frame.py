@@ -12,7 +12,7 @@ ROUTES = (TOP / "fcgi" / "admin_routes.c").read_text()
 
 def frame_of(page):
     """Before the title, from there to where the page's own content begins, and after it; without what is a page's own: samples, and its links to wrong fields."""
-    text = re.sub(r' aria-current="[a-z]+"|(?<=<main id="content") class="follows"', "", page.read_text())
+    text = re.sub(r' aria-current="[a-z]+"', "", page.read_text())
     text = re.sub(r'(data-text="[^"]+">)[^<]*<', r"\1<", text)
     text = re.sub(r'<ul data-if="(?:settings/)?wrong">.*</ul>\n|<p data-if="settings/meanwhile">.*</p>\n', "", text)
     head, rest = re.split(r"<title[^>]*>[^<]*</title>\n", text, maxsplit=1)
