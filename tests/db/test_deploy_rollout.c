@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "core/deploy/health_check.h"
 #include "tests/db/step_harness.h"
 
 #define DEFINITION_1 "arn:aws:ecs:eu-central-1:123456789012:task-definition/berth-shop:1"
@@ -64,6 +65,9 @@ static void open_built(struct step_harness *h)
                 " ('shop', 'task_role', 'berth-shop-task', 'arn:role', 'x', now() - interval '1 hour'),"
                 " ('shop', 'target_group', 'berth-shop-1', '" GROUP "', 'x', now())");
     step_reload(h, 1);
+    /* Its group has the health check that the app has. */
+    step_sql(h, arena_printf(h->mem, "UPDATE berth.resources SET spec_hash = '%s' WHERE kind = 'target_group'",
+                             health_check_hash(&h->run, &h->run.app)));
 }
 
 /* The same, and the service is on it. */
