@@ -7,6 +7,6 @@ SELECT app_name, number, kind, state, step, attempt, waits, claims, pruned_at IS
        to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS created_at,
        to_char(finished_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS finished_at
   FROM berth.releases
- WHERE app_name = $1 AND ($3::int IS NULL OR number < $3)
+ WHERE app_name = $1 AND number < coalesce($3::int, 2147483647) -- by the index: an OR would read every release after it
  ORDER BY number DESC
  LIMIT $2::int

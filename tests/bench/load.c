@@ -1,10 +1,11 @@
 /*
  * load - sends signed pushes over N connections for some seconds, and prints one line of JSON.
  *
- *   load --port 8080 --connections 32 --seconds 10 --body FILE --marker SHA --apps FILE [--requests N] [--forge]
+ *   load --port 8080 --connections 32 --seconds 10 --body FILE --marker SHA --apps FILE [--requests N] [--rate R] [--samples FILE] [--forge]
  *
  * Every request is a delivery of its own: a fresh delivery id, and a fresh commit wherever the body has the marker. --apps: a line "name secret" for each
- * app; they take turns. --forge: a wrong signature. One thread and epoll, so that the client takes as little as it can of a small machine.
+ * app; they take turns. --rate: so many a second, come what may, each timed from when it was due, so that a server that stalls is not asked less; without it each
+ * connection sends as soon as it is answered. --samples: adds each latency to the file, a line of ms. --forge: a wrong signature. One thread and epoll, so that the client takes as little as it can of a small machine.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -47,6 +48,8 @@ struct run {
     int port, count;
     double seconds;
     long requests; /* 0: as many as the seconds allow */
+    double rate;   /* 0: as many as there are answers */
+    const char *samples;
     bool forge;
     char *body;
     size_t body_len;
@@ -56,6 +59,8 @@ struct run {
     size_t app_count;
     uint64_t seed, number; /* of the deliveries */
     struct connection connections[CONNECTIONS_MAX];
+    struct connection *idle[CONNECTIONS_MAX];
+    int idle_count;
     int epoll;
     long sent, done, reconnects;
     long statuses[STATUS_MAX];
@@ -238,6 +243,37 @@ static bool goes_on(const struct run *run, double until)
     return run->requests > 0 ? run->sent < run->requests : now_s(CLOCK_MONOTONIC) < until;
 }
 
+/* When the next one is due. */
+static double due_at(const struct run *run, double start)
+{
+    return run->rate > 0 ? start + (double)run->sent / run->rate : start;
+}
+
+/* Sends what is due, as far as there are idle connections. */
+static void send_due(struct run *run, double start, double until)
+{
+    while (run->idle_count > 0 && goes_on(run, until)) {
+        struct connection *c = run->idle[run->idle_count - 1];
+        double due = due_at(run, start);
+        if (due > now_s(CLOCK_MONOTONIC))
+            return;
+        run->idle_count--;
+        send_next(run, c);
+        if (run->rate > 0)
+            c->sent_at = due;
+    }
+}
+
+/* How long nothing is to be sent. */
+static int pause_ms(const struct run *run, double start, double until)
+{
+    double ms = (due_at(run, start) - now_s(CLOCK_MONOTONIC)) * 1000;
+
+    if (run->rate <= 0 || run->idle_count == 0 || !goes_on(run, until))
+        return QUIET_MS;
+    return ms > 0 ? (int)ms + 1 : 0;
+}
+
 static double drive(struct run *run)
 {
     struct epoll_event events[CONNECTIONS_MAX];
@@ -245,18 +281,19 @@ static double drive(struct run *run)
     double until = start + run->seconds;
 
     run->epoll = epoll_create1(EPOLL_CLOEXEC);
-    for (int i = 0; i < run->count; i++)
+    for (int i = 0; i < run->count; i++) {
         open_connection(run, &run->connections[i]);
-    for (int i = 0; i < run->count; i++)
-        send_next(run, &run->connections[i]);
-    while (run->done < run->sent) {
-        int ready = epoll_wait(run->epoll, events, CONNECTIONS_MAX, QUIET_MS);
-        if (ready <= 0)
+        run->idle[run->idle_count++] = &run->connections[i];
+    }
+    for (send_due(run, start, until); run->done < run->sent || goes_on(run, until); send_due(run, start, until)) {
+        int wait_ms = pause_ms(run, start, until);
+        int ready = epoll_wait(run->epoll, events, CONNECTIONS_MAX, wait_ms);
+        if (ready < 0 || (ready == 0 && wait_ms == QUIET_MS))
             die("no answer", ready < 0 ? strerror(errno) : "the server is silent for 20 s");
         for (int i = 0; i < ready; i++) {
             struct connection *c = events[i].data.ptr;
-            if (receive(run, c) && goes_on(run, until))
-                send_next(run, c);
+            if (receive(run, c))
+                run->idle[run->idle_count++] = c;
         }
     }
     return now_s(CLOCK_MONOTONIC) - start;
@@ -295,6 +332,18 @@ static void print_result(const struct run *run, double seconds)
     printf("}}\n");
 }
 
+static void add_samples(const struct run *run)
+{
+    FILE *file = fopen(run->samples, "ae");
+
+    if (!file)
+        die(run->samples, strerror(errno));
+    for (long i = 0; i < run->done; i++)
+        fprintf(file, "%.3f\n", run->latencies[i]);
+    if (fclose(file) != 0)
+        die(run->samples, strerror(errno));
+}
+
 static void take_option(struct run *run, const char *name, const char *value, const char **marker)
 {
     if (strcmp(name, "--port") == 0)
@@ -305,6 +354,10 @@ static void take_option(struct run *run, const char *name, const char *value, co
         run->seconds = atof(value);
     else if (strcmp(name, "--requests") == 0)
         run->requests = atol(value);
+    else if (strcmp(name, "--rate") == 0)
+        run->rate = atof(value);
+    else if (strcmp(name, "--samples") == 0)
+        run->samples = value;
     else if (strcmp(name, "--body") == 0)
         read_body(run, value);
     else if (strcmp(name, "--apps") == 0)
@@ -336,6 +389,8 @@ int main(int argc, char **argv)
     if (!hash_random(&run.seed, sizeof(run.seed)))
         die("random bytes", strerror(errno));
     print_result(&run, drive(&run));
+    if (run.samples)
+        add_samples(&run);
     free(run.latencies);
     free(run.body);
     return 0;

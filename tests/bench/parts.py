@@ -101,7 +101,7 @@ class Stack:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="berth-bench."))
         self.folder.chmod(0o755)
         self.env = dict(os.environ, **QUIET_GIT)
-        self.started = []
+        self.started, self.again = [], {}
         try:
             run([TOP / "script" / "stack", "start", "--build", build, self.folder], self.env)
         except BaseException:
@@ -122,7 +122,7 @@ class Stack:
         if name == "postgres":
             home = pathlib.Path((self.folder / "postgres" / "home").read_text(encoding="utf-8").strip())
             return int((home / "data" / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
-        return int((self.folder / "pid" / name).read_text(encoding="ascii"))
+        return self.again.get(name) or int((self.folder / "pid" / name).read_text(encoding="ascii"))
 
     def stop_worker(self):
         pid = self.pid("worker")
@@ -137,9 +137,9 @@ class Stack:
         os.kill(pid, signal.SIGTERM)
         while _stat(pid):
             time.sleep(0.05)
-        (self.folder / "pid" / "admin").unlink()
+        (self.folder / "pid" / "admin").unlink(missing_ok=True)
         self.admin_socket.unlink(missing_ok=True)
-        pid = self.launch("admin", [self.build / "berth-fcgi", "--admin", "--socket", self.admin_socket], {**self.env, **settings})
+        self.again["admin"] = pid = self.launch("admin", [self.build / "berth-fcgi", "--admin", "--socket", self.admin_socket], {**self.env, **settings})
         for _ in range(200):
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
                 probe.connect(str(self.admin_socket))
@@ -287,11 +287,13 @@ class Load:
         self.one_app.touch(0o600)
         self.one_app.write_text(self.apps.read_text(encoding="ascii").split("\n", 1)[0] + "\n", encoding="ascii")
 
-    def send(self, connections, processes, port=None, seconds=None, requests=None, forge=False, one_app=False):
-        """processes: {label: pid} to account CPU time to; postgres counts with its children."""
+    def send(self, connections, processes, port=None, seconds=None, requests=None, forge=False, one_app=False, rate=None, samples=None):
+        """processes: {label: pid} to account CPU time to; postgres counts with its children. rate: so many a second, and no more; samples: each latency goes there, too."""
         words = [self.stack.build / "bench_load", "--port", port or self.stack.port, "--connections", connections, "--body", self.body,
                  "--marker", MARKER, "--apps", self.one_app if one_app else self.apps]
         words += ["--requests", requests] if requests else ["--seconds", seconds]
+        words += ["--rate", rate] if rate else []
+        words += ["--samples", samples] if samples else []
         before = {label: cpu_s(pid, label == "postgres") for label, pid in processes.items()}
         idle = idle_s()
         result = json.loads(run(words + (["--forge"] if forge else []), self.stack.env))
@@ -311,5 +313,7 @@ def pgbench(stack, statement, clients, seconds, conninfo, body):
     failed = [line for line in text.splitlines() if line.startswith("number of failed transactions") and not line.split(": ")[1].startswith("0 ")]
     if failed:
         raise Failed(failed[0])
-    tps = next(line for line in text.splitlines() if line.startswith("tps"))
-    return float(tps.split()[2])
+    tps = [line for line in text.splitlines() if line.startswith("tps")]
+    if not tps:
+        raise Failed(f"pgbench came to nothing within {seconds} s:\n{text}")
+    return float(tps[0].split()[2])

@@ -13,10 +13,11 @@ import engine
 import memory
 import pages
 import pushes
+import viewers
 from parts import Failed, stack_of
 from report import note, section
 
-NAMES = ("pushes", "signatures", "memory", "calls", "waiting", "claim", "pages")
+NAMES = ("pushes", "signatures", "memory", "calls", "waiting", "claim", "pages", "viewers")
 
 
 def first_line(*words):
@@ -82,6 +83,9 @@ def main():
     if "pages" in chosen:
         with stack_of(options.build) as stack:
             pages.measure(stack, options.quick)
+    if "viewers" in chosen:
+        with stack_of(options.build) as stack:
+            viewers.measure(stack, options.quick)
     section("end", "done")
 
 
