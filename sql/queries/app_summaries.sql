@@ -78,7 +78,7 @@ SELECT n.*, p.app_name, a.repository, a.branch, a.state, p.rank, (extract(epoch 
   LEFT JOIN LATERAL (SELECT i.actor, i.at FROM berth.audit_log i
                       WHERE a.state = 'paused' AND i.app_name = p.app_name AND i.action = 'app.pause' ORDER BY i.id DESC LIMIT 1) b ON true
   -- JSON by hand: Postgres's own functions for it take a third of the whole, and states and kinds are words.
-  LEFT JOIN LATERAL (SELECT '[' || string_agg('{"number": ' || t.number || ', "state": "' || t.state || '", "kind": "' || t.kind || '"}', ', ' ORDER BY t.number) || ']' AS last
+  LEFT JOIN LATERAL (SELECT '[' || string_agg('{"number" : ' || t.number || ', "state" : "' || t.state || '", "kind" : "' || t.kind || '"}', ', ' ORDER BY t.number) || ']' AS last
                        FROM (SELECT e.number, e.state, e.kind FROM berth.releases e
                               WHERE e.app_name = p.app_name ORDER BY e.number DESC LIMIT 10) t) h ON true
  ORDER BY p.rank, p.changed DESC, p.app_name
