@@ -22,10 +22,10 @@ static const struct {
                   { "facts", "note", "lease", "move" } },
     { "route",    { "CreateTargetGroup", "ModifyTargetGroup", "ModifyTargetGroupAttributes", "CreateRule", "ModifyRule" },
                   { "resource", "note", "lease", "move" } },
-    { "rollout",  { "RegisterTaskDefinition", "CreateService", "UpdateService" },
+    { "rollout",  { "RegisterTaskDefinition", "CreateService", "UpdateService", "ModifyTargetGroup" },
                   { "facts", "resource", "note", "lease", "move" } },
-    { "live",     { "UpdateService", "BatchDeleteImage", "DeregisterTaskDefinition" },
-                  { "facts", "note", "lease", "move", "pruned", "go_live" } },
+    { "live",     { "UpdateService", "ModifyTargetGroup", "BatchDeleteImage", "DeregisterTaskDefinition" },
+                  { "facts", "resource", "note", "lease", "move", "pruned", "go_live" } },
     { "worker",   { NULL }, { "claim" } },
     /* No intents: each removal is a point of its own, before it is asked for and after. */
     { "teardown", { NULL },

@@ -9,8 +9,8 @@ from world import DEFAULT_TIMING
 from yard import LEASE_S, PATIENCE, SPEED
 
 STAGES = ("first", "again", "rollback", "cancel_build", "cancel_rollout", "repair", "destroy")
-# With these all test points are passed. overtaken needs workers of its own, so a sweep must call its beginning first.
-ALL_STAGES = (*STAGES[:-1], "slow", "overtaken", STAGES[-1])
+# With these all test points are passed. changed and overtaken need workers of their own, so a sweep must call their beginning first.
+ALL_STAGES = (*STAGES[:-1], "changed", "slow", "overtaken", STAGES[-1])
 CANCELLED_AT = {"cancel_build": ["build"], "cancel_rollout": ["rollout", "live"]}
 LIMIT_S = 90 * PATIENCE
 REST_S = 15 * PATIENCE
@@ -30,8 +30,8 @@ class Life:
 
     def begin(self, stage):
         """What a stage needs to have happened before there is a worker."""
-        if stage == "overtaken":
-            self.overtaken_begin()
+        if stage in ("changed", "overtaken"):
+            getattr(self, f"{stage}_begin")()
 
     def run(self, stage):
         getattr(self, stage)()
@@ -118,6 +118,21 @@ class Life:
         self.yard.outdate(self.app)
         rules = [{"operation": operation, "match": self.app, "kind": "500", "ms": SLOW_MS} for operation in tamper.SLOWED]
         self.yard.stand_in.control("faults", {"rules": rules})
+        self._end_as(self.yard.push(self.app), ["live"])
+
+    def changed_begin(self):
+        """A release with another health check is cancelled when it is all but live, and its worker is gone."""
+        worker = self.yard.start_worker(point="live.go_live.before:1:kill", threads=1)
+        now = self.yard.berth("apps", "show", self.app)["health_check_path"]
+        self.yard.berth("apps", "set", self.app, "health_check_path=" + ("/ready" if now == "/healthz" else "/healthz"))
+        number = self.yard.push(self.app)
+        parts.wait_until(lambda: worker.popen.poll() is not None, LIMIT_S, f"v{number} of {self.app} in its last step\n{self.yard.story(self.app)}")
+        self.yard.kill_worker(worker)
+        self.yard.berth("cancel", self.app, tries=3)
+
+    def changed(self):
+        """It is taken back, with the health check that was; the next one has the new one."""
+        self._end_as(self.yard.newest(self.app), ["cancelled"])
         self._end_as(self.yard.push(self.app), ["live"])
 
     def overtaken_begin(self):

@@ -95,7 +95,7 @@ class Sweep:
                 if case:
                     self.run_stage(self, life, case)
                     self.tell(case)
-                elif stage == "first" or (stage == "again" and self.left["rollback"]):  # what later stages build on
+                elif stage in ("first", "destroy") or (stage == "again" and self.left["rollback"]):  # what later stages build on; and its place on the load balancer
                     life.run(stage)
         except Exception as error:  # told with its case; the others go on
             self.tell(case or stage, f"{type(error).__name__}: {error}")

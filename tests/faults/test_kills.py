@@ -21,7 +21,7 @@ SEED = int(os.environ.get("BERTH_SEED", random.SystemRandom().randrange(1_000_00
 LONG = bool(os.environ.get("BERTH_LONG"))
 LANES = 4  # each a whole berth of its own: what is killed must be the one that has the release
 SAMPLE_S = 45
-COSTLY = ("slow", "overtaken")  # what the stages after it don't need
+COSTLY = ("changed", "slow", "overtaken")  # what the stages after it don't need
 
 Case = collections.namedtuple("Case", "stage point nth how")
 
