@@ -180,8 +180,10 @@ class Case:
         return sum(statistics.median(batches) for batches in self.cpu.values()) / 1e6
 
     def verdict(self):
+        if self.route == "/audit.csv":
+            return "no page"
         over = [f"{AIM_KB} KB"] if self.size > AIM_KB * 1000 and self.route not in DATA else []
-        if self.p50_ms > AIM_MS and self.route != "/audit.csv":
+        if self.p50_ms > AIM_MS:
             over.append(f"{AIM_MS} ms" + (" (not by CPU)" if self.cpu_ms <= AIM_MS else ""))
         return "MISSED: " + ", ".join(over) if over else "yes"
 

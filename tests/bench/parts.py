@@ -270,9 +270,10 @@ def start_bare(stack, threads=64):
     lighttpd = stack.launch("bare-lighttpd", [shutil.which("lighttpd", path="/usr/sbin:/usr/bin"), "-D", "-f", TOP / "lighttpd.conf"], env)
     for _ in range(100):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return {"port": port, "bare": bare, "lighttpd": lighttpd, "socket": folder / "hooks.sock"}
+            if (folder / "hooks.sock").exists():
+                return {"port": port, "bare": bare, "lighttpd": lighttpd, "socket": folder / "hooks.sock"}
         time.sleep(0.05)
-    raise Failed("lighttpd in front of the bare responder did not start")
+    raise Failed("the bare responder, or lighttpd in front of it, did not start")
 
 
 class Load:
