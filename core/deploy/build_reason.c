@@ -112,7 +112,8 @@ static void say_command_failed(const struct build_subject *subject, const char *
     const char *said = why && strstr(why, "did not complete successfully") ? last_of_step(log, failed_step(log)) : NULL;
 
     if (said)
-        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s (%.*s)", phase, BUILD_QUOTE_MAX, said, BUILD_QUOTE_MAX, why);
+        err_set(e, ERR_INVALID, "The build stopped in %s: %.*s (%.*s)", phase, BUILD_QUOTE_MAX, said, BUILD_QUOTE_MAX,
+                why);
     else
         err_set(e, ERR_INVALID, "The build stopped in %s: %.*s", phase, BUILD_QUOTE_MAX, why ? why : context);
     hint_log(subject, e, "Run `docker build .` where you work to see the same, repair it and push again.");

@@ -233,7 +233,9 @@ static void only_the_line_that_is_quoted_whole_is_the_one_that_says_why(void **s
     AUTO_BUF struct buf longest = { 0 };
     for (int i = 0; i < 120; i++)
         buf_printf(&longest, "word %d ", i);
-    build_release(f, "failed", arena_printf(f->mem, "The build stopped in BUILD: npm failure Missing: %.379s (exit code: 1)", buf_text(&longest)));
+    build_release(f, "failed",
+                  arena_printf(f->mem, "The build stopped in BUILD: npm failure Missing: %.379s (exit code: 1)",
+                               buf_text(&longest)));
     page_log_add(f, "#7 4.714 npm failure");
     page_log_add(f, "#7 4.714 npm failure Missing:");
     page_log_add(f, arena_printf(f->mem, "#7 4.714 npm failure Missing: %s", buf_text(&longest)));

@@ -25,7 +25,7 @@ struct fixture {
     atomic_int reads;
     atomic_int failing; /* an enum err_code; 0: it answers */
     atomic_bool missing;
-    char *asked_for[256]; /* build ids, as they were asked for */
+    _Atomic(char *) asked_for[256]; /* build ids, as they were asked for; each is there before `reads` counts it */
     struct clock clock;
     struct log_follow *follow;
     struct arena *mem;
@@ -49,12 +49,13 @@ static int read_page(void *context, const char *app, const char *build_id, const
                      struct log_page *out, struct err *e)
 {
     struct fixture *f = context;
-    int read = atomic_fetch_add(&f->reads, 1);
+    int read = atomic_load(&f->reads); /* only the follower's one thread reads */
     int begin = from ? atoi(from) : 0, end = atomic_load(&f->lines);
 
     assert_string_equal(app, "shop");
     if (read < 256)
-        f->asked_for[read] = strdup(build_id);
+        atomic_store(&f->asked_for[read], strdup(build_id));
+    atomic_store(&f->reads, read + 1);
     if (atomic_load(&f->failing))
         return err_set(e, (enum err_code)atomic_load(&f->failing), "CloudWatch Logs does not answer");
     if (atomic_load(&f->missing)) {
