@@ -74,7 +74,7 @@ int aws_call(struct aws *aws, const struct aws_service *service, const char *ope
 bool aws_credentials_expired(const struct err *e);
 
 /*
- * Asked right before each try of a call that changes AWS. The try begins only when it answers 0, and is given up timeout_ms later at the latest, so nothing is
+ * Asked right before each try of a call. The try begins only when it answers 0, and is given up timeout_ms later at the latest, so nothing is
  * sent after that. Otherwise its error is the call's; it leaves e alone when it answers 0.
  */
 struct aws_guard {
@@ -94,6 +94,9 @@ int aws_call_guarded(struct aws *aws, const struct aws_guard *guard, const struc
 enum { AWS_PAGES_MAX = 1000 };
 int aws_call_paged(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
+int aws_call_paged_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
+                           const char *operation, json_object *ask, const char *list, const char *token_out,
+                           const char *token_in, json_object **array, struct err *e);
 
 /* "arn:aws:sts::123456789012:..." parts; partition, account. Into mem; ERR_INVALID if it is no ARN. */
 int aws_arn_account(const char *arn, struct arena *mem, const char **partition, const char **account, struct err *e);

@@ -86,6 +86,13 @@ static void append_all(json_object *all, const json_object *page, const char *li
 int aws_call_paged(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e)
 {
+    return aws_call_paged_guarded(aws, NULL, service, operation, ask, list, token_out, token_in, array, e);
+}
+
+int aws_call_paged_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
+                           const char *operation, json_object *ask, const char *list, const char *token_out,
+                           const char *token_in, json_object **array, struct err *e)
+{
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_JSON json_object *page_ask = shallow_copy(ask);
     AUTO_JSON json_object *all = json_new_array();
@@ -95,7 +102,7 @@ int aws_call_paged(struct aws *aws, const struct aws_service *service, const cha
         AUTO_JSON json_object *reply = NULL;
         const char *next;
 
-        if (aws_call(aws, service, operation, page_ask, &reply, e)) {
+        if (aws_call_guarded(aws, guard, service, operation, page_ask, &reply, e)) {
             /* Only the token differs from the page before, and what it points at may be gone by now: a list begun anew is another one. */
             return token && e->code == ERR_INVALID ? (int)(e->code = ERR_TRANSIENT) : (int)e->code;
         }

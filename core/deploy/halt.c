@@ -118,7 +118,7 @@ static int watch(struct step_run *run, const struct deployment *live, enum step_
     const json_object *primary;
     const char *id, *state;
 
-    if (aws_call(run->aws, &ECS, "DescribeServices", ask, &reply, e))
+    if (step_read(run, &ECS, "DescribeServices", ask, &reply, e))
         return e->code;
     primary = item_find(json_at(reply, "/services/0/deployments"), "/status", "PRIMARY");
     id = json_find_text(primary, "/id", run->mem);

@@ -21,7 +21,7 @@ static int learn(struct step_run *run, const char *digest, struct err *e)
     AUTO_JSON json_object *reply = NULL;
     bool is_new = run->release.image_digest == NULL || strcmp(run->release.image_digest, digest) == 0;
 
-    if (!aws_call(run->aws, &ECR, "DescribeImages", ask, &reply, e))
+    if (!step_read(run, &ECR, "DescribeImages", ask, &reply, e))
         return note_size(run, digest, json_find_int(json_at(reply, "/imageDetails/0"), "/imageSizeInBytes", 0), e);
     if (e->code != ERR_NOT_FOUND || is_new)
         return e->code;

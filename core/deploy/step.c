@@ -74,6 +74,31 @@ const struct aws_guard *step_guard(struct step_run *run)
     return &run->guard;
 }
 
+/* A worker that only looks holds its lease, too: one that AWS keeps waiting would otherwise lose the release to the next, which is kept waiting as long. */
+static int keep_lease(void *context, int timeout_ms, struct err *e)
+{
+    struct step_run *run = context;
+
+    (void)timeout_ms;
+    return run->lease_ends_ms - clock_monotonic_ms(run->clock) < run->lease_ms / 2 ? step_renew(run, e) : 0;
+}
+
+int step_read(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
+              json_object **reply, struct err *e)
+{
+    const struct aws_guard keeper = { .may_send = keep_lease, .context = run };
+
+    return aws_call_guarded(run->aws, &keeper, service, operation, ask, reply, e);
+}
+
+int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
+                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e)
+{
+    const struct aws_guard keeper = { .may_send = keep_lease, .context = run };
+
+    return aws_call_paged_guarded(run->aws, &keeper, service, operation, ask, list, token_out, token_in, array, e);
+}
+
 /* "codebuild:StartBuild" to "StartBuild" */
 static const char *bare(const char *operation)
 {

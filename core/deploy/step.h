@@ -60,6 +60,11 @@ int rollout_abandon(struct step_run *run, struct err *e);
  * and operation). */
 int step_call(struct step_run *run, const struct aws_service *service, const char *operation, const char *target,
               json_object *ask, json_object **reply, struct err *e);
+/* A call that changes nothing, and aws_call_paged of one. The lease is renewed on the way; ERR_CONFLICT, STEP_LEASE_LOST when another worker has the release by now. */
+int step_read(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
+              json_object **reply, struct err *e);
+int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
+                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
 
 /* The two halves, for what is no aws_call (an upload). */
 int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e);

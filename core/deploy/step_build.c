@@ -55,12 +55,12 @@ static int find_started(struct step_run *run, const char *project, const char **
 
     *id = NULL;
     /* One release of an app builds at a time, so the build looked for is among the newest, on the first page. */
-    if (aws_call(run->aws, &CODEBUILD, "ListBuildsForProject", list, &ids, e))
+    if (step_read(run, &CODEBUILD, "ListBuildsForProject", list, &ids, e))
         return e->code;
     if (json_length(json_at(ids, "/ids")) == 0)
         return 0;
     by_id = json_build("{s:O}", "ids", json_at(ids, "/ids"));
-    if (aws_call(run->aws, &CODEBUILD, "BatchGetBuilds", by_id, &builds, e))
+    if (step_read(run, &CODEBUILD, "BatchGetBuilds", by_id, &builds, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(builds, "/builds")); i++) {
         const json_object *build = json_item(json_at(builds, "/builds"), i);
@@ -193,7 +193,7 @@ static int look(struct step_run *run, enum step_answer *answer, struct err *e)
     const json_object *build;
     const char *status;
 
-    if (aws_call(run->aws, &CODEBUILD, "BatchGetBuilds", ask, &reply, e))
+    if (step_read(run, &CODEBUILD, "BatchGetBuilds", ask, &reply, e))
         return e->code;
     build = json_at(reply, "/builds/0");
     status = json_find_text(build, "/buildStatus", run->mem);

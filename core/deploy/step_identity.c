@@ -40,7 +40,7 @@ static int log_group_require_ours(struct step_run *run, const char *name, const 
     AUTO_JSON json_object *ask = json_build("{s:s}", "resourceArn", arn);
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &LOGS, "ListTagsForResource", ask, &reply, e))
+    if (step_read(run, &LOGS, "ListTagsForResource", ask, &reply, e))
         return e->code;
     return ownership_require(json_at(reply, "/tags"), arena_printf(run->mem, "log group %s", name), run->app.name, e);
 }
@@ -87,7 +87,7 @@ static int repository_update(struct step_run *run, const char *name, const char 
         json_build("{s:s, s:{s:b}}", "repositoryName", name, "imageScanningConfiguration", "scanOnPush", 1);
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &ECR, "ListTagsForResource", by_arn, &reply, e) ||
+    if (step_read(run, &ECR, "ListTagsForResource", by_arn, &reply, e) ||
         ownership_require(json_at(reply, "/tags"), arena_printf(run->mem, "image repository %s", name), run->app.name,
                           e) ||
         step_call(run, &ECR, "PutImageTagMutability", name, immutable, NULL, e) ||
@@ -138,7 +138,7 @@ static int role_update(struct step_run *run, const struct role *role, struct err
         json_build("{s:s, s:s}", "RoleName", role->name, "PermissionsBoundary", run->settings->permissions_boundary);
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &IAM, "GetRole", by_name, &reply, e) ||
+    if (step_read(run, &IAM, "GetRole", by_name, &reply, e) ||
         ownership_require(json_at(reply, "/Role/Tags"), arena_printf(run->mem, "role %s", role->name), run->app.name,
                           e) ||
         step_call(run, &IAM, "PutRolePermissionsBoundary", role->name, boundary, NULL, e) ||
@@ -216,7 +216,7 @@ static int project_update(struct step_run *run, const char *name, json_object *p
     AUTO_JSON json_object *by_name = json_build("{s:[s]}", "names", name);
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &CODEBUILD, "BatchGetProjects", by_name, &reply, e) ||
+    if (step_read(run, &CODEBUILD, "BatchGetProjects", by_name, &reply, e) ||
         ownership_require(json_at(reply, "/projects/0/tags"), arena_printf(run->mem, "build project %s", name),
                           run->app.name, e) ||
         step_call(run, &CODEBUILD, "UpdateProject", name, project, NULL, e))

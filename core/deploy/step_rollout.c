@@ -73,7 +73,7 @@ static int service_adopt(struct step_run *run, const json_object *settings, json
         json_build("{s:s, s:[s], s:[s]}", "cluster", run->settings->cluster, "services", name, "include", "TAGS");
     AUTO_JSON json_object *found = NULL;
 
-    if (aws_call(run->aws, &ECS, "DescribeServices", ask, &found, e) ||
+    if (step_read(run, &ECS, "DescribeServices", ask, &found, e) ||
         ownership_require(json_at(found, "/services/0/tags"), arena_printf(run->mem, "ECS service %s", name),
                           run->app.name, e))
         return e->code;
@@ -105,7 +105,7 @@ static int service_describe(struct step_run *run, json_object **service, struct 
                                             name_service(run->mem, run->app.name));
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &ECS, "DescribeServices", ask, &reply, e))
+    if (step_read(run, &ECS, "DescribeServices", ask, &reply, e))
         return e->code;
     *service = json_hold(json_at(reply, "/services/0"));
     return 0;
@@ -198,14 +198,14 @@ static int find_stopped_task(struct step_run *run, json_object **tasks, struct r
                                              name_service(run->mem, run->app.name), "desiredStatus", "STOPPED");
     AUTO_JSON json_object *arns = NULL, *some = json_new_array(), *ask = NULL;
 
-    if (aws_call_paged(run->aws, &ECS, "ListTasks", list, "taskArns", "nextToken", "nextToken", &arns, e))
+    if (step_read_paged(run, &ECS, "ListTasks", list, "taskArns", "nextToken", "nextToken", &arns, e))
         return e->code;
     for (size_t i = 0; i < json_length(arns) && i < TASKS_DESCRIBED_MAX; i++)
         json_append(some, json_hold(json_item(arns, i)));
     if (json_length(some) == 0)
         return 0;
     ask = json_build("{s:s, s:O}", "cluster", run->settings->cluster, "tasks", some);
-    if (aws_call(run->aws, &ECS, "DescribeTasks", ask, tasks, e))
+    if (step_read(run, &ECS, "DescribeTasks", ask, tasks, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(*tasks, "/tasks")) && !failure->task; i++) {
         const json_object *task = json_item(json_at(*tasks, "/tasks"), i);
@@ -245,7 +245,7 @@ static int read_target_health(struct step_run *run, struct rollout_failure *fail
     if (!group.arn)
         return 0;
     ask = json_build("{s:s}", "TargetGroupArn", group.arn);
-    if (aws_call(run->aws, &ELBV2, "DescribeTargetHealth", ask, &reply, e))
+    if (step_read(run, &ELBV2, "DescribeTargetHealth", ask, &reply, e))
         return e->code;
     failure->health =
         json_find_text(item_find(json_at(reply, "/TargetHealthDescriptions"), "/TargetHealth/State", "unhealthy"),
@@ -313,7 +313,7 @@ static int was_ours(struct step_run *run, const json_object *revisions, bool *ou
     *ours = false;
     if (json_length(revisions) == 0)
         return 0;
-    if (aws_call(run->aws, &ECS, "DescribeServiceRevisions", ask, &reply, e))
+    if (step_read(run, &ECS, "DescribeServiceRevisions", ask, &reply, e))
         return e->code;
     *ours = item_find(json_at(reply, "/serviceRevisions"), "/taskDefinition", run->release.task_definition_arn) != NULL;
     return 0;
@@ -329,7 +329,7 @@ static int find_rollback(struct step_run *run, bool *rolled_back, const char **s
     const json_object *all;
 
     *rolled_back = false;
-    if (aws_call(run->aws, &ECS, "ListServiceDeployments", ask, &reply, e))
+    if (step_read(run, &ECS, "ListServiceDeployments", ask, &reply, e))
         return e->code;
     all = json_at(reply, "/serviceDeployments");
     for (size_t i = json_length(all); i-- > 0;) { /* the newest are first: its words are what stays */

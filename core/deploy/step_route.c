@@ -37,7 +37,7 @@ static int target_group_find(struct step_run *run, const char *name, const char 
     const char *vpc, *type;
 
     *arn = NULL;
-    if (aws_call(run->aws, &ELBV2, "DescribeTargetGroups", ask, &reply, e))
+    if (step_read(run, &ELBV2, "DescribeTargetGroups", ask, &reply, e))
         return err_is(e, "TargetGroupNotFound") ? 0 : (int)e->code;
     if (json_length(json_at(reply, "/TargetGroups")) == 0)
         return 0;
@@ -52,7 +52,7 @@ static int require_ours(struct step_run *run, const char *arn, const char *what,
     AUTO_JSON json_object *ask = json_build("{s:[s]}", "ResourceArns", arn);
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(run->aws, &ELBV2, "DescribeTags", ask, &reply, e))
+    if (step_read(run, &ELBV2, "DescribeTags", ask, &reply, e))
         return e->code;
     return ownership_require(json_at(reply, "/TagDescriptions/0/Tags"), what, run->app.name, e);
 }
@@ -181,7 +181,7 @@ static int rules_read(struct step_run *run, const char *listener_arn, json_objec
 {
     AUTO_JSON json_object *ask = json_build("{s:s}", "ListenerArn", listener_arn);
 
-    return aws_call_paged(run->aws, &ELBV2, "DescribeRules", ask, "Rules", "NextMarker", "Marker", rules, e);
+    return step_read_paged(run, &ELBV2, "DescribeRules", ask, "Rules", "NextMarker", "Marker", rules, e);
 }
 
 static bool names_host(const json_object *rule, const char *host, struct arena *mem)

@@ -117,7 +117,7 @@ static int copy_of(struct step_run *run, const char *arn, json_object **ask, str
     const char *number = arena_printf(run->mem, "%d", run->release.number);
 
     *ask = NULL;
-    if (aws_call(run->aws, &ECS, "DescribeTaskDefinition", by_arn, &reply, e))
+    if (step_read(run, &ECS, "DescribeTaskDefinition", by_arn, &reply, e))
         return e->code == ERR_NOT_FOUND || err_is(e, "ClientException") ? 0 : (int)e->code;
     *ask = json_new_object();
     for (size_t i = 0; i < sizeof carried / sizeof *carried; i++) {
@@ -165,7 +165,7 @@ static int describe(struct step_run *run, const char *arn, bool *is_it, struct e
     AUTO_JSON json_object *reply = NULL;
     const char *app, *number;
 
-    if (aws_call(run->aws, &ECS, "DescribeTaskDefinition", ask, &reply, e))
+    if (step_read(run, &ECS, "DescribeTaskDefinition", ask, &reply, e))
         return e->code;
     app = tag_find(json_at(reply, "/tags"), NAMES_TAG_APP, run->mem);
     number = tag_find(json_at(reply, "/tags"), TAG_RELEASE, run->mem);
@@ -183,7 +183,7 @@ static int find(struct step_run *run, const char *family, const char **arn, stru
     AUTO_JSON json_object *reply = NULL;
 
     *arn = NULL;
-    if (aws_call(run->aws, &ECS, "ListTaskDefinitions", ask, &reply, e))
+    if (step_read(run, &ECS, "ListTaskDefinitions", ask, &reply, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(reply, "/taskDefinitionArns")) && !*arn; i++) {
         const char *one = json_find_text(json_item(json_at(reply, "/taskDefinitionArns"), i), "", run->mem);

@@ -149,6 +149,54 @@ static void a_lease_that_outlasts_the_call_is_not_renewed_again(void **state)
     assert_int_equal(time_of.readings, 2); /* a renewal would have read the time once more */
 }
 
+static int look_at_a_build(struct err *e)
+{
+    AUTO_JSON json_object *ask = json_build("{s:[s]}", "ids", "b-1");
+
+    *e = (struct err){ 0 };
+    return step_read(&harness.run, &CODEBUILD, "BatchGetBuilds", ask, NULL, e);
+}
+
+static void a_worker_that_only_looks_keeps_its_lease(void **state)
+{
+    struct err e;
+    (void)state;
+    step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
+    step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
+    harness.run.lease_ends_ms = harness.run.lease_ms / 2 - 1;
+
+    assert_int_equal(look_at_a_build(&e), 0);
+
+    assert_true(step_holds(&harness, "(SELECT lease_until > now() + interval '10 seconds' FROM berth.releases)"));
+    assert_int_equal(harness.run.lease_ends_ms, harness.run.lease_ms);
+}
+
+static void a_lease_with_half_its_time_left_is_not_renewed_for_a_look(void **state)
+{
+    struct err e;
+    (void)state;
+    step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
+    step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
+    harness.run.lease_ends_ms = harness.run.lease_ms / 2;
+
+    assert_int_equal(look_at_a_build(&e), 0);
+
+    assert_true(step_holds(&harness, "(SELECT lease_until < now() + interval '10 seconds' FROM berth.releases)"));
+}
+
+static void a_worker_that_lost_the_release_does_not_go_on_looking(void **state)
+{
+    struct err e;
+    (void)state;
+    step_sql(&harness, "UPDATE berth.releases SET lease_token = 99, lease_until = now() + interval '1 hour'");
+    harness.run.lease_ends_ms = 0;
+
+    assert_int_equal(look_at_a_build(&e), ERR_CONFLICT);
+
+    assert_int_equal(fake_count(harness.fake), 0);
+    assert_string_equal(e.detail, STEP_LEASE_LOST);
+}
+
 static void a_refusal_after_a_lost_answer_is_no_answer_to_the_first_try(void **state)
 {
     struct err e;
@@ -198,6 +246,9 @@ int main(int argc, char **argv)
         TEST(a_worker_that_froze_and_still_has_the_release_renews_and_goes_on),
         TEST(a_lease_that_always_runs_out_meanwhile_is_not_renewed_for_ever),
         TEST(a_lease_that_outlasts_the_call_is_not_renewed_again),
+        TEST(a_worker_that_only_looks_keeps_its_lease),
+        TEST(a_lease_with_half_its_time_left_is_not_renewed_for_a_look),
+        TEST(a_worker_that_lost_the_release_does_not_go_on_looking),
         TEST(a_refusal_after_a_lost_answer_is_no_answer_to_the_first_try),
         TEST(a_refusal_of_the_only_try_is_an_answer),
         TEST(a_lease_lost_between_two_tries_leaves_the_first_open),
