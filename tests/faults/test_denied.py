@@ -111,6 +111,23 @@ def release_denied(life, case):
     return struck
 
 
+def secret_denied(life, case):
+    """It is the responder that needs it: no push is taken that can't be proven, and all are once it can."""
+    yard, app = life.yard, life.app
+    denial = Denial(yard, app, case)
+    try:
+        before, after = yard.github.commit(app, "While the secret can't be read")
+        answer = yard.post(app, before, after)
+        if not answer or answer.status not in (202, 503):
+            raise Wrong(f"the push was answered {answer and answer.status}")
+    finally:
+        struck = denial.end()
+    if answer.status == 202:
+        yard.wait_ended(app, answer.json["release"], LIMIT_S)
+    life.run("again")
+    return struck
+
+
 def repair_denied(life, case):
     """The command says it, or the release that it has queued does."""
     yard, app = life.yard, life.app
@@ -153,7 +170,8 @@ def destroy_denied(life, case):
 
 def denied(one, life, case):
     stages = {"repair": repair_denied, "destroy": destroy_denied}
-    one.rules[len(one.rules)] = case, stages.get(case.stage, release_denied)(life, case)
+    by_responder = case.operation == "GetSecretValue"
+    one.rules[len(one.rules)] = case, secret_denied(life, case) if by_responder else stages.get(case.stage, release_denied)(life, case)
 
 
 @pytest.mark.parametrize("part", range(sweep.PARTS))
