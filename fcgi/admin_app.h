@@ -4,7 +4,7 @@
 #ifndef BERTH_FCGI_ADMIN_APP_H
 #define BERTH_FCGI_ADMIN_APP_H
 
-#include "core/deploy/teardown.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/tenant/app.h"
 #include "fcgi/admin.h"
 

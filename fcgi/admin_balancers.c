@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/base/text.h"
-#include "core/deploy/listener_room.h"
+#include "core/deploy/steps/listener_room.h"
 #include "core/tenant/names.h"
 #include "fcgi/admin.h"
 #include "fcgi/admin_lists.h"

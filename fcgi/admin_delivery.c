@@ -3,7 +3,7 @@
 
 #include "core/base/hash.h"
 #include "core/base/text.h"
-#include "core/deploy/log_mask.h"
+#include "core/deploy/steps/log_mask.h"
 #include "fcgi/admin.h"
 #include "fcgi/admin_delivery_words.h"
 #include "fcgi/admin_lists.h"

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/text.h"
-#include "core/deploy/build_reason.h"
+#include "core/deploy/steps/build_reason.h"
 #include "fcgi/admin_lists.h"
 #include "fcgi/link.h"
 #include "fcgi/when.h"

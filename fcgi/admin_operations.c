@@ -2,9 +2,9 @@
 #include <string.h>
 
 #include "core/base/text.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/deploy/github_access.h"
 #include "core/deploy/operation.h"
-#include "core/deploy/teardown.h"
 #include "fcgi/admin.h"
 
 static const char *app_url(const struct request *request)

@@ -7,7 +7,7 @@
 #ifndef BERTH_FCGI_DOCTOR_WATCH_H
 #define BERTH_FCGI_DOCTOR_WATCH_H
 
-#include "core/deploy/doctor.h"
+#include "core/doctor/doctor.h"
 
 enum { DOCTOR_WATCH_EVERY_MS = 60 * 1000, DOCTOR_WATCH_STALE_MS = 10 * 60 * 1000 };
 

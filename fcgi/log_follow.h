@@ -9,7 +9,7 @@
 #define BERTH_FCGI_LOG_FOLLOW_H
 
 #include "core/base/clock.h"
-#include "core/deploy/build_log.h"
+#include "core/deploy/steps/build_log.h"
 
 enum {
     FOLLOW_LOGS_MAX = 16,

@@ -5,7 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/cli/commands.h"
-#include "core/deploy/teardown.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/tenant/app.h"
 
 enum { DESTROY_POLL_MS = 500, ANSWER_MAX = 128 };

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "core/cli/commands.h"
-#include "core/deploy/doctor.h"
+#include "core/doctor/doctor.h"
 
 static const char *const marks[DOCTOR_VERDICT_COUNT] = { "ok", "WARNING", "FAILED", "skipped" };
 

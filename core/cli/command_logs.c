@@ -4,8 +4,8 @@
 
 #include "core/base/clock.h"
 #include "core/cli/commands.h"
-#include "core/deploy/build_log.h"
 #include "core/deploy/release.h"
+#include "core/deploy/steps/build_log.h"
 #include "core/tenant/app.h"
 
 enum { LOGS_LOOK_BACK = 100, LOGS_PAGES_MAX = 10000 };

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/cli/commands.h"
-#include "core/deploy/reconcile.h"
+#include "core/deploy/estate/reconcile.h"
 
 static json_object *finding_json(const struct finding *f)
 {

@@ -5,7 +5,7 @@
 #define BERTH_CLI_COMMANDS_H
 
 #include "core/cli/cli.h"
-#include "core/deploy/estate.h"
+#include "core/deploy/estate/estate.h"
 
 int command_migrate(struct cli *cli, int argc, char **argv, struct err *e);
 int command_worker(struct cli *cli, int argc, char **argv, struct err *e);

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "core/base/hash.h"
-#include "core/deploy/ownership.h"
+#include "core/deploy/estate/ownership.h"
 #include "core/deploy/pipeline.h"
-#include "core/deploy/put_back.h"
-#include "core/deploy/step_scope.h"
+#include "core/deploy/steps/put_back.h"
+#include "core/deploy/steps/step_scope.h"
 #include "core/tenant/names.h"
 
 enum {

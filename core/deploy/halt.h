@@ -9,7 +9,7 @@
 #define BERTH_DEPLOY_HALT_H
 
 #include "core/deploy/move.h"
-#include "core/deploy/step.h"
+#include "core/deploy/steps/step.h"
 
 enum {
     HALT_BUILD_PATIENCE_MS =

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "core/base/json.h"
-#include "core/deploy/prune.h"
+#include "core/deploy/steps/prune.h"
 #include "core/tenant/app.h"
 
 /* One operation's transaction. */

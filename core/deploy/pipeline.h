@@ -4,7 +4,7 @@
 #ifndef BERTH_DEPLOY_PIPELINE_H
 #define BERTH_DEPLOY_PIPELINE_H
 
-#include "core/deploy/step.h"
+#include "core/deploy/steps/step.h"
 
 struct pipeline_step {
     const char *name;

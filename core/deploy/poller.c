@@ -6,7 +6,7 @@
 #include "core/base/hash.h"
 #include "core/base/log.h"
 #include "core/base/test_point.h"
-#include "core/deploy/ownership.h"
+#include "core/deploy/estate/ownership.h"
 #include "core/tenant/names.h"
 
 enum { PAUSE_LEAST_MS = 200 };

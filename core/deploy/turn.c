@@ -2,11 +2,11 @@
 
 #include "core/base/hash.h"
 #include "core/base/test_point.h"
-#include "core/deploy/commit_status.h"
 #include "core/deploy/halt.h"
 #include "core/deploy/move.h"
 #include "core/deploy/permission.h"
 #include "core/deploy/release_state.h"
+#include "core/deploy/steps/commit_status.h"
 
 enum {
     PERSIST_PAUSE_MS = 100,

@@ -18,9 +18,9 @@
 #include "core/base/clock.h"
 #include "core/base/fatal.h"
 #include "core/deploy/delivery.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/deploy/look.h"
 #include "core/deploy/poller.h"
-#include "core/deploy/teardown.h"
 #include "core/deploy/turn.h"
 
 enum {

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-#include "core/deploy/log_mask.h"
+#include "core/deploy/steps/log_mask.h"
 #include "fcgi/csrf.h"
 #include "fcgi/doctor_watch.h"
 #include "fcgi/log_follow.h"

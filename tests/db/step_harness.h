@@ -7,7 +7,7 @@
 #ifndef BERTH_TESTS_DB_STEP_HARNESS_H
 #define BERTH_TESTS_DB_STEP_HARNESS_H
 
-#include "core/deploy/step.h"
+#include "core/deploy/steps/step.h"
 #include "tests/db/harness.h"
 #include "tests/unit/support_transport.h"
 

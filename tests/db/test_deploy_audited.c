@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "core/deploy/delivery.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/deploy/operation.h"
-#include "core/deploy/teardown.h"
 #include "core/tenant/app.h"
 #include "core/tenant/limit.h"
 #include "tests/db/releases.h"

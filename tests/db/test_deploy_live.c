@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "core/deploy/commit_status.h"
+#include "core/deploy/steps/commit_status.h"
 #include "tests/db/step_harness.h"
 
 #define STATUSES "https://api.github.test/repos/acme/shop/statuses/" STEP_COMMIT

@@ -14,7 +14,7 @@
 
 #include "core/deploy/operation.h"
 #include "core/deploy/pipeline.h"
-#include "core/deploy/step_scope.h"
+#include "core/deploy/steps/step_scope.h"
 #include "core/deploy/worker.h"
 #include "tests/db/releases.h"
 

@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "core/deploy/reconcile_parts.h"
+#include "core/deploy/estate/reconcile_parts.h"
 #include "tests/db/step_harness.h"
 
 #define RULE(priority, arn)                                                                                            \

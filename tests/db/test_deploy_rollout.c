@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/deploy/health_check.h"
+#include "core/deploy/steps/health_check.h"
 #include "tests/db/step_harness.h"
 
 #define DEFINITION_1 "arn:aws:ecs:eu-central-1:123456789012:task-definition/berth-shop:1"

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/deploy/step.h"
+#include "core/deploy/steps/step.h"
 #include "tests/db/harness.h"
 #include "tests/unit/support_clock.h"
 #include "tests/unit/support_transport.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/deploy/teardown.h"
+#include "core/deploy/estate/teardown.h"
 #include "core/deploy/worker.h"
 #include "tests/db/step_harness.h"
 

@@ -15,7 +15,7 @@
 
 #include "core/deploy/move.h"
 #include "core/deploy/pipeline.h"
-#include "core/deploy/step_scope.h"
+#include "core/deploy/steps/step_scope.h"
 #include "core/deploy/worker.h"
 #include "tests/db/harness.h"
 #include "tests/unit/support_transport.h"

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "core/deploy/listener_room.h"
+#include "core/deploy/steps/listener_room.h"
 #include "fcgi/admin_lists.h"
 #include "fcgi/doctor_watch.h"
 #include "tests/db/page_harness.h"

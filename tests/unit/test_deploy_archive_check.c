@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
-#include "core/deploy/archive_check.h"
+#include "core/deploy/steps/archive_check.h"
 
 #define SHA "1a2b3c4d5e6f7081920a1b2c3d4e5f6071829304"
 

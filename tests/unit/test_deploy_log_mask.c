@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "core/deploy/log_mask.h"
+#include "core/deploy/steps/log_mask.h"
 
 static void assert_masked(const char *line, const char *shown)
 {

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "core/deploy/policies.h"
+#include "core/deploy/steps/policies.h"
 
 static const struct policy_scope shop = {
     .partition = "aws", .region = "eu-central-1", .account = "123456789012", .app = "shop", .bucket = "sources"

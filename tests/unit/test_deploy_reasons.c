@@ -7,8 +7,8 @@
 
 #include <cmocka.h>
 
-#include "core/deploy/build_reason.h"
-#include "core/deploy/rollout_reason.h"
+#include "core/deploy/steps/build_reason.h"
+#include "core/deploy/steps/rollout_reason.h"
 
 static const struct build_subject subject = { .app = "shop", .release = 3, .repository = "acme/shop" };
 static const struct app shop = { .name = "shop", .port = 8080, .health_check_path = "/healthz", .memory_mib = 512 };

@@ -7,7 +7,7 @@ import re
 import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-SOURCE = (TOP / "core" / "deploy" / "doctor_permissions.c").read_text()
+SOURCE = (TOP / "core" / "doctor" / "doctor_permissions.c").read_text()
 POLICIES = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", (TOP / "docs" / "aws-permissions.md").read_text(), re.DOTALL)]
 WORKER, REMOVING = 1, 2
 
