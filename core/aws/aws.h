@@ -94,9 +94,13 @@ int aws_call_guarded(struct aws *aws, const struct aws_guard *guard, const struc
 enum { AWS_PAGES_MAX = 1000 };
 int aws_call_paged(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
+/* Where a page's items and the next page's token are; see aws_call_paged. */
+struct aws_paging {
+    const char *list, *token_out, *token_in;
+};
 int aws_call_paged_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
-                           const char *operation, json_object *ask, const char *list, const char *token_out,
-                           const char *token_in, json_object **array, struct err *e);
+                           const char *operation, json_object *ask, const struct aws_paging *paging,
+                           json_object **array, struct err *e);
 
 /* "arn:aws:sts::123456789012:..." parts; partition, account. Into mem; ERR_INVALID if it is no ARN. */
 int aws_arn_account(const char *arn, struct arena *mem, const char **partition, const char **account, struct err *e);

@@ -86,12 +86,14 @@ static void append_all(json_object *all, const json_object *page, const char *li
 int aws_call_paged(struct aws *aws, const struct aws_service *service, const char *operation, json_object *ask,
                    const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e)
 {
-    return aws_call_paged_guarded(aws, NULL, service, operation, ask, list, token_out, token_in, array, e);
+    const struct aws_paging paging = { .list = list, .token_out = token_out, .token_in = token_in };
+
+    return aws_call_paged_guarded(aws, NULL, service, operation, ask, &paging, array, e);
 }
 
 int aws_call_paged_guarded(struct aws *aws, const struct aws_guard *guard, const struct aws_service *service,
-                           const char *operation, json_object *ask, const char *list, const char *token_out,
-                           const char *token_in, json_object **array, struct err *e)
+                           const char *operation, json_object *ask, const struct aws_paging *paging,
+                           json_object **array, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_JSON json_object *page_ask = shallow_copy(ask);
@@ -106,14 +108,14 @@ int aws_call_paged_guarded(struct aws *aws, const struct aws_guard *guard, const
             /* Only the token differs from the page before, and what it points at may be gone by now: a list begun anew is another one. */
             return token && e->code == ERR_INVALID ? (int)(e->code = ERR_TRANSIENT) : (int)e->code;
         }
-        append_all(all, reply, pointer_of(list, mem));
-        next = json_find_text(reply, pointer_of(token_out, mem), mem);
+        append_all(all, reply, pointer_of(paging->list, mem));
+        next = json_find_text(reply, pointer_of(paging->token_out, mem), mem);
         if (!next || !*next || (token && strcmp(next, token) == 0)) {
             *array = json_hold(all);
             return 0;
         }
         token = next; /* the same one again is how CloudWatch Logs says "the end" */
-        json_put(page_ask, token_in, json_text(token));
+        json_put(page_ask, paging->token_in, json_text(token));
     }
     return err_set(e, ERR_QUOTA, "%s %s: more than %d pages", service->signing_name, operation, AWS_PAGES_MAX);
 }

@@ -95,8 +95,9 @@ int step_read_paged(struct step_run *run, const struct aws_service *service, con
                     const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e)
 {
     const struct aws_guard keeper = { .may_send = keep_lease, .context = run };
+    const struct aws_paging paging = { .list = list, .token_out = token_out, .token_in = token_in };
 
-    return aws_call_paged_guarded(run->aws, &keeper, service, operation, ask, list, token_out, token_in, array, e);
+    return aws_call_paged_guarded(run->aws, &keeper, service, operation, ask, &paging, array, e);
 }
 
 /* "codebuild:StartBuild" to "StartBuild" */
