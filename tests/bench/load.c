@@ -42,6 +42,7 @@ struct connection {
     double sent_at; /* of the request in hand */
     char answer[ANSWER_MAX];
     size_t len;
+    bool asked; /* and not yet answered */
 };
 
 struct run {
@@ -168,6 +169,7 @@ static void send_next(struct run *run, struct connection *c)
         app->name, sha, sha + 8, sha + 12, sha + 15, sha + 28, hex, run->body_len);
     memcpy(message + head, run->body, run->body_len);
     c->len = 0;
+    c->asked = true;
     c->sent_at = now_s(CLOCK_MONOTONIC);
     run->sent++;
     write_all(c->fd, message, (size_t)head + run->body_len);
@@ -188,6 +190,13 @@ static void open_connection(struct run *run, struct connection *c)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (epoll_ctl(run->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0)
         die("epoll_ctl", strerror(errno));
+}
+
+static void reconnect(struct run *run, struct connection *c)
+{
+    close(c->fd);
+    open_connection(run, c);
+    run->reconnects++;
 }
 
 /* The length of the whole answer once its header is there; 0: not yet. */
@@ -220,6 +229,10 @@ static bool receive(struct run *run, struct connection *c)
 {
     ssize_t got = recv(c->fd, c->answer + c->len, sizeof(c->answer) - 1 - c->len, 0);
 
+    if (got == 0 && !c->asked) { /* it was idle for longer than the server keeps one */
+        reconnect(run, c);
+        return false;
+    }
     if (got <= 0)
         die("the server closed the connection before its answer", got < 0 ? strerror(errno) : "end of file");
     c->len += (size_t)got;
@@ -230,11 +243,9 @@ static bool receive(struct run *run, struct connection *c)
     int status = atoi(c->answer + strlen("HTTP/1.1 "));
     run->statuses[status > 0 && status < STATUS_MAX ? status : 0]++;
     note_latency(run, (now_s(CLOCK_MONOTONIC) - c->sent_at) * 1000);
-    if (strcasestr(c->answer, "\r\nConnection: close")) {
-        close(c->fd);
-        open_connection(run, c);
-        run->reconnects++;
-    }
+    c->asked = false;
+    if (strcasestr(c->answer, "\r\nConnection: close"))
+        reconnect(run, c);
     return true;
 }
 
@@ -253,11 +264,11 @@ static double due_at(const struct run *run, double start)
 static void send_due(struct run *run, double start, double until)
 {
     while (run->idle_count > 0 && goes_on(run, until)) {
-        struct connection *c = run->idle[run->idle_count - 1];
+        struct connection *c = run->idle[0]; /* idle for longest: none is so long that the server ends it */
         double due = due_at(run, start);
         if (due > now_s(CLOCK_MONOTONIC))
             return;
-        run->idle_count--;
+        memmove(&run->idle[0], &run->idle[1], (size_t)--run->idle_count * sizeof(*run->idle));
         send_next(run, c);
         if (run->rate > 0)
             c->sent_at = due;
