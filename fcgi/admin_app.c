@@ -341,16 +341,18 @@ static json_object *model_of(struct admin *admin, const struct app_page *page, i
     int last = page->count ? page->releases[more ? APP_RELEASES - 1 : page->count - 1].number : 0;
 
     return json_build(
-        "{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:o, s:b, s:o, s:o, s:b, s:s}", "title",
-        arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word", condition_word(page, mem),
-        "facts", fact_model(admin, page, mem), "buttons", button_model(page, mem), "owed", owed_text(admin, page, mem),
-        "paused", paused_text(admin, page, mem), "gone", gone_rows(admin, page, mem), "empty", page->count == 0, "more",
-        more, "later", before > 0, "older", arena_printf(mem, "/apps/%s?before=%d#releases", name, last), "first",
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s, s:o, s:b, s:b, s:b, s:s, s:s, s:o, s:b, s:o, s:o, s:b, s:s, s:s}",
+        "title", arena_printf(mem, "%s - berth", name), "app", name, "mark", mark.class_name, "word",
+        condition_word(page, mem), "facts", fact_model(admin, page, mem), "buttons", button_model(page, mem), "owed",
+        owed_text(admin, page, mem), "paused", paused_text(admin, page, mem), "gone", gone_rows(admin, page, mem),
+        "empty", page->count == 0, "more", more, "later", before > 0, "older",
+        arena_printf(mem, "/apps/%s?before=%d#releases", name, last), "first",
         arena_printf(mem, "/apps/%s#releases", name), "releases",
         app_release_rows(admin, page, is_under_way(&page->told) ? page->told.number : 0, mem), "moving",
         is_under_way(&page->told) || page->teardown.state == TEARDOWN_RUNNING, "use", use_rows(page, mem), "resources",
         resource_rows(page, mem), "has_resources", page->resource_count > 0, "count",
-        page->standing.last_release ? arena_printf(mem, "%d so far", page->standing.last_release) : "");
+        page->standing.last_release ? arena_printf(mem, "%d so far", page->standing.last_release) : "", "url",
+        arena_printf(mem, "/apps/%s", name));
 }
 
 int app_version(struct admin *admin, struct db *db, struct request *request, const char **version, struct err *e)
