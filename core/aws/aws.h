@@ -72,6 +72,8 @@ int aws_call(struct aws *aws, const struct aws_service *service, const char *ope
 
 /* Whether AWS took the call for one with credentials whose time is over: it was not carried out, and whoever has fresh ones may make it. */
 bool aws_credentials_expired(const struct err *e);
+/* Whether it was for the time in its signature that AWS turned the call away, though the clock was corrected by AWS's own: later it may be right. */
+bool aws_clock_is_off(const struct err *e);
 
 /*
  * Asked right before each try of a call. The try begins only when it answers 0, and is given up timeout_ms later at the latest, so nothing is

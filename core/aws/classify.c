@@ -51,6 +51,7 @@ static const struct {
     { "InvalidAccessKeyId", ERR_DENIED, unknown_key },
     { "InvalidToken*", ERR_DENIED, unknown_key },
     { "AuthFailure", ERR_DENIED, unknown_key },
+    { AWS_SIGNATURE_OUTDATED, ERR_DENIED, clock_is_off },
     { "SignatureDoesNotMatch", ERR_DENIED, wrong_secret },
     { "InvalidSignature*", ERR_DENIED, wrong_secret },
     { "IncompleteSignature*", ERR_DENIED, NULL },
@@ -141,14 +142,27 @@ const char *aws_code_hint(const char *code)
     return row < ROWS ? rows[row].hint : NULL;
 }
 
-bool aws_credentials_expired(const struct err *e)
+static bool is_denied_as(const struct err *e, const char *const *codes)
 {
-    static const char *const codes[] = { "ExpiredToken", "ExpiredTokenException", "RequestExpired", AWS_HEAD_REFUSED };
-
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (e->code == ERR_DENIED && err_is(e, codes[i]))
+    for (; *codes; codes++)
+        if (e->code == ERR_DENIED && err_is(e, *codes))
             return true;
     return false;
+}
+
+bool aws_credentials_expired(const struct err *e)
+{
+    static const char *const codes[] = { "ExpiredToken", "ExpiredTokenException", "RequestExpired", AWS_HEAD_REFUSED,
+                                         NULL };
+
+    return is_denied_as(e, codes);
+}
+
+bool aws_clock_is_off(const struct err *e)
+{
+    static const char *const codes[] = { "RequestTimeTooSkewed", "RequestInTheFuture", AWS_SIGNATURE_OUTDATED, NULL };
+
+    return is_denied_as(e, codes);
 }
 
 /* A HEAD's 403 has no code, so it may be skew as well. Whether it is, the reply's Date tells. */

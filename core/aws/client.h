@@ -79,6 +79,8 @@ const char *aws_request_id(const struct http_reply *reply); /* of the headers; "
 int aws_fault_err(const struct aws_exchange *x, const struct aws_fault *fault, int status, struct err *e);
 
 /* classify.c */
+#define AWS_SIGNATURE_OUTDATED                                                                                         \
+    "SignatureOutdated" /* ours: InvalidSignatureException and the like, when the message says that the time is what's wrong */
 #define AWS_HEAD_REFUSED "HeadBadRequest" /* ours: S3 answers a HEAD with 400 and no word, "HeadObject" */
 enum err_code aws_classify(const char *code, int status);
 const char *aws_code_hint(const char *code); /* NULL: none */

@@ -158,12 +158,21 @@ static int say(const struct aws_exchange *x, const struct aws_fault *fault, int 
                    *fault->code ? ": " : "", words, status, request_id);
 }
 
+/* "Signature expired: …", "Signature not yet current: …": nothing else is wrong with it. */
+static bool is_outdated(const struct aws_fault *fault)
+{
+    return aws_may_be_clock_skew(fault->code, 0) && (text_starts(fault->message, "Signature expired") ||
+                                                     text_starts(fault->message, "Signature not yet current"));
+}
+
 /* The answer to a HEAD has no body to name a code in. A bucket of another region says so in a header. */
 static const char *code_of(const struct aws_exchange *x, const struct aws_fault *fault, int status)
 {
     bool elsewhere = *fault->region && strcmp(fault->region, x->endpoint.region) != 0;
     bool wordless = !*fault->code && status == 400 && strcmp(x->method, "HEAD") == 0;
 
+    if (is_outdated(fault))
+        return AWS_SIGNATURE_OUTDATED;
     return wordless && !elsewhere ? AWS_HEAD_REFUSED : fault->code;
 }
 

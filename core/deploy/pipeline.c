@@ -24,7 +24,8 @@ int64_t pipeline_wait_ms(const struct pipeline_step *step, int waits)
 
 bool pipeline_may_retry(const struct err *e)
 {
-    return err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA || aws_credentials_expired(e);
+    return err_may_retry(e) || e->code == ERR_CONFLICT || e->code == ERR_QUOTA || aws_credentials_expired(e) ||
+           aws_clock_is_off(e);
 }
 
 int64_t pipeline_backoff_ms(int attempt, uint32_t random)

@@ -76,7 +76,8 @@ class Sweep:
         random.Random(SEED).shuffle(self.cases)
         self.left = {stage: [case for case in self.cases if case.stage == stage] for stage in STAGES}
         self.began, self.rules, self.done, self.wrong = time.monotonic(), {}, [], []
-        self._numbers, self._lock = itertools.count(1), threading.Lock()
+        # Of the yard, which may be another part's as well: an app of the same name would be a destroyed one made anew.
+        self._numbers, self._lock = yard.__dict__.setdefault("app_numbers", itertools.count(1)), threading.Lock()
 
     def next_case(self, stage):
         with self._lock:

@@ -240,6 +240,34 @@ static void expired_credentials_are_known_in_the_words_of_each_service(void **st
     }
 }
 
+static void a_wrong_clock_is_known_in_the_words_of_each_service(void **state)
+{
+    struct aws_fixture *f = *state;
+    static const struct {
+        const struct aws_service *service;
+        int status;
+        const char *body;
+        bool off;
+    } cases[] = {
+        { &ECS, 400,
+          "{\"__type\":\"InvalidSignatureException\",\"message\":\"Signature expired: 20261129T062413Z is now earlier "
+          "than 20261129T063914Z - 300 s.\"}",
+          true },
+        { &IAM, 403, QUERY_ERROR("SignatureDoesNotMatch", "Signature not yet current: words"), true },
+        { &ELBV2, 403, QUERY_ERROR("RequestTimeTooSkewed", "words"), true },
+        { &ECS, 400, "{\"__type\":\"InvalidSignatureException\",\"message\":\"no match\"}", false },
+        { &IAM, 403, QUERY_ERROR("SignatureDoesNotMatch", "The request signature we calculated does not match"),
+          false },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        answer(f, cases[i].status, NULL, cases[i].body);
+        assert_int_equal(aws_fixture_call(f, cases[i].service, "Operation"), ERR_DENIED);
+        assert_int_equal(aws_clock_is_off(&f->e), cases[i].off);
+        assert_int_equal(strstr(f->e.hint, "clock") != NULL, cases[i].off);
+    }
+}
+
 static void the_message_names_service_operation_words_status_and_request(void **state)
 {
     struct aws_fixture *f = *state;
@@ -292,6 +320,7 @@ int main(void)
         AWS_TEST(a_service_whose_role_is_too_young_is_not_our_permission),
         AWS_TEST(expired_credentials_say_what_to_renew),
         AWS_TEST(expired_credentials_are_known_in_the_words_of_each_service),
+        AWS_TEST(a_wrong_clock_is_known_in_the_words_of_each_service),
         AWS_TEST(the_message_names_service_operation_words_status_and_request),
         AWS_TEST(a_refused_signature_never_shows_the_canonical_request),
         AWS_TEST(endless_words_are_cut_and_the_request_id_stays),
