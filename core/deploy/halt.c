@@ -24,7 +24,7 @@ static int may_appear(struct step_run *run, bool *may, struct err *e)
     *may = false;
     if (run->release.halt_age_ms >= LOST_BUILD_MS)
         return 0;
-    return step_left_open(run, "codebuild:StartBuild", NULL, may, e);
+    return step_left_open(run, "codebuild:StartBuild", NULL, 0, may, e);
 }
 
 /* A build whose start was not answered goes on record first, so that it is looked for once. */

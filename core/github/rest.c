@@ -19,7 +19,6 @@ struct ask {
     const char *url;
     const char *what; /* for messages: "GitHub's archive of acme/shop at 1a2b..." */
     const char *body; /* JSON text; NULL: none */
-    int timeout_ms;
     int (*sink)(void *context, const void *bytes, size_t len, struct err *e);
     void *context;
 };
@@ -84,7 +83,7 @@ static int send_once(const struct github *gh, const struct ask *ask, const char 
         .header_count = 2,
         .body = ask->body,
         .body_len = ask->body ? strlen(ask->body) : 0,
-        .timeout_ms = ask->timeout_ms,
+        .timeout_ms = ask->sink ? GITHUB_SILENCE_MS : GITHUB_TIMEOUT_MS,
         .reply_max = GITHUB_REPLY_MAX,
         .sink = ask->sink,
         .sink_context = ask->context,
@@ -334,7 +333,6 @@ int github_set_status(const struct github *gh, const char *repository, const cha
         .method = "POST",
         .url = arena_printf(mem, "%s/repos/%s/statuses/%s", gh->api_url, repository, commit_sha),
         .what = arena_printf(mem, "the status of %s at %.12s", repository, commit_sha),
-        .timeout_ms = GITHUB_STATUS_TIMEOUT_MS,
     };
 
     text_excerpt(description, cut, sizeof cut);
@@ -354,7 +352,6 @@ int github_rate_limit(const struct github *gh, struct github_rate *out, struct e
         .method = "GET",
         .url = arena_printf(mem, "%s/rate_limit", gh->api_url),
         .what = "GitHub's rate limit",
-        .timeout_ms = GITHUB_STATUS_TIMEOUT_MS,
     };
 
     if (ask_github(gh, &ask, mem, &reply, e))

@@ -11,7 +11,13 @@
 #include "core/base/secret.h"
 #include "core/net/http.h"
 
-enum { GITHUB_REDIRECTS_MAX = 5, GITHUB_REPLY_MAX = 1024 * 1024, GITHUB_STATUS_TIMEOUT_MS = 10000 };
+enum {
+    GITHUB_REDIRECTS_MAX = 5,
+    GITHUB_REPLY_MAX = 1024 * 1024,
+    /* Less than a worker's lease: whoever asks still holds its release when GitHub has kept it waiting. */
+    GITHUB_TIMEOUT_MS = 10000,
+    GITHUB_SILENCE_MS = 20000, /* of an archive, before it begins or on its way */
+};
 #define GITHUB_ARCHIVE_MAX (INT64_C(2) * 1024 * 1024 * 1024) /* bytes; ours, GitHub names none */
 
 struct github {

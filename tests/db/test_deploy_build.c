@@ -135,11 +135,28 @@ static void a_build_that_codebuild_does_not_know_ends_the_release(void **state)
     struct err e;
     (void)state;
     open_started(&h);
+    step_reload(&h, 7);
     step_expect(&h, "BatchGetBuilds", BUILD_1, "{\"builds\":[],\"buildsNotFound\":[\"" BUILD_1 "\"]}");
 
-    assert_int_equal(run_build(&h, &answer, &e), ERR_INVALID);
+    assert_int_equal(run_build(&h, &answer, &e), ERR_NOT_FOUND);
 
-    assert_non_null(strstr(e.message, BUILD_1 " is gone"));
+    assert_non_null(strstr(e.message, "CodeBuild shows no build " BUILD_1));
+    step_close(&h);
+}
+
+/* And when the release ends meanwhile, the build is stopped: that it isn't shown doesn't mean that it doesn't run. */
+static void a_build_that_codebuild_does_not_show_yet_is_looked_for_again(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_started(&h);
+    step_expect(&h, "BatchGetBuilds", BUILD_1, "{\"builds\":[],\"buildsNotFound\":[\"" BUILD_1 "\"]}");
+
+    assert_int_equal(run_build(&h, &answer, &e), ERR_TRANSIENT);
+
+    assert_false(h.run.cleared);
     step_close(&h);
 }
 
@@ -477,6 +494,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_start_that_was_answered_but_not_recorded_is_found),
         cmocka_unit_test(a_full_account_is_waited_for),
         cmocka_unit_test(a_build_that_codebuild_does_not_know_ends_the_release),
+        cmocka_unit_test(a_build_that_codebuild_does_not_show_yet_is_looked_for_again),
         cmocka_unit_test(a_failed_build_says_the_line_that_says_why),
         cmocka_unit_test(a_failed_build_without_a_log_says_the_phase),
         cmocka_unit_test(a_log_that_may_not_be_read_hides_no_failure),

@@ -73,6 +73,7 @@ static void a_role_without_a_tag_is_refused(void **state)
     struct err e;
     (void)state;
     step_open(&h);
+    step_reload(&h, 7);
     expect_group_and_repository(&h);
     step_refuse(&h, "CreateRole", NULL, "EntityAlreadyExists", "exists");
     step_expect(&h, "GetRole", NULL, untagged);
@@ -83,12 +84,41 @@ static void a_role_without_a_tag_is_refused(void **state)
     step_close(&h);
 }
 
+/* It may be ours, made by a try whose answer was lost, and its tags come late. */
+static void a_role_without_a_tag_is_looked_at_again(void **state)
+{
+    struct step_harness h;
+    struct err e;
+    (void)state;
+    step_open(&h);
+    expect_group_and_repository(&h);
+    step_refuse(&h, "CreateRole", NULL, "EntityAlreadyExists", "exists");
+    step_expect(&h, "GetRole", NULL, untagged);
+
+    assert_int_equal(run_identity(&h, &e), ERR_TRANSIENT);
+    step_close(&h);
+}
+
+static void a_log_group_that_is_not_shown_yet_is_looked_for_again(void **state)
+{
+    struct step_harness h;
+    struct err e;
+    (void)state;
+    step_open(&h);
+    step_refuse(&h, "CreateLogGroup", NULL, "ResourceAlreadyExistsException", "The specified log group already exists");
+    step_refuse(&h, "ListTagsForResource", NULL, "ResourceNotFoundException", "The specified resource does not exist.");
+
+    assert_int_equal(run_identity(&h, &e), ERR_TRANSIENT);
+    step_close(&h);
+}
+
 static void a_log_group_of_somebody_else_is_refused(void **state)
 {
     struct step_harness h;
     struct err e;
     (void)state;
     step_open(&h);
+    step_reload(&h, 7);
     step_refuse(&h, "CreateLogGroup", NULL, "ResourceAlreadyExistsException", "The specified log group already exists");
     step_expect(&h, "ListTagsForResource", "log-group:/berth/shop\"", "{\"tags\":{\"team\":\"x\"}}");
 
@@ -104,6 +134,7 @@ static void a_repository_of_somebody_else_is_refused(void **state)
     struct err e;
     (void)state;
     step_open(&h);
+    step_reload(&h, 7);
     step_expect(&h, "CreateLogGroup", NULL, "{}");
     step_expect(&h, "PutRetentionPolicy", NULL, "{}");
     step_refuse(&h, "CreateRepository", NULL, "RepositoryAlreadyExistsException", "exists");
@@ -121,6 +152,7 @@ static void a_build_project_of_somebody_else_is_refused(void **state)
     struct err e;
     (void)state;
     step_open(&h);
+    step_reload(&h, 7);
     expect_group_and_repository(&h);
     expect_new_roles(&h);
     step_refuse(&h, "CreateProject", NULL, "ResourceAlreadyExistsException", "Project already exists");
@@ -298,6 +330,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_role_tagged_as_another_apps_is_refused),
         cmocka_unit_test(a_role_without_a_tag_is_refused),
+        cmocka_unit_test(a_role_without_a_tag_is_looked_at_again),
+        cmocka_unit_test(a_log_group_that_is_not_shown_yet_is_looked_for_again),
         cmocka_unit_test(a_log_group_of_somebody_else_is_refused),
         cmocka_unit_test(a_repository_of_somebody_else_is_refused),
         cmocka_unit_test(a_build_project_of_somebody_else_is_refused),

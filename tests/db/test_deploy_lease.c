@@ -89,7 +89,7 @@ static bool is_open(void)
     struct err e = { 0 };
     bool open = false;
 
-    assert_int_equal(step_left_open(&harness.run, "codebuild:StopBuild", "b-1", &open, &e), 0);
+    assert_int_equal(step_left_open(&harness.run, "codebuild:StopBuild", "b-1", 0, &open, &e), 0);
     return open;
 }
 

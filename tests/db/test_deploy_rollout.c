@@ -34,8 +34,10 @@ static const char given_up[] = SERVICES(DEPLOYMENT("ecs-svc/2", "PRIMARY", DEFIN
 static const char breaker_history[] =
     "{\"serviceDeployments\":[{\"status\":\"ROLLBACK_SUCCESSFUL\",\"targetServiceRevisionArn\":\"arn:revision-2\","
     "\"statusReason\":\"Service deployment rolled back because the circuit breaker threshold was exceeded.\"}]}";
-static const char our_revision[] = "{\"serviceRevisions\":[{\"taskDefinition\":\"" DEFINITION_2 "\"}]}";
-static const char revision_of_another[] = "{\"serviceRevisions\":[{\"taskDefinition\":\"" DEFINITION_1 "\"}]}";
+#define REVISION(definition)                                                                                           \
+    "{\"serviceRevisions\":[{\"serviceRevisionArn\":\"arn:revision-2\",\"taskDefinition\":\"" definition "\"}]}"
+static const char our_revision[] = REVISION(DEFINITION_2);
+static const char revision_of_another[] = REVISION(DEFINITION_1);
 static const char no_unhealthy_target[] = "<TargetHealthDescriptions/>";
 static const char stopped_tasks[] = "{\"taskArns\":[\"" TASK "\"]}";
 static const char crashed_task[] =
@@ -105,7 +107,7 @@ static void a_rolled_back_release_fails_with_the_apps_last_words(void **state)
     open_rolling(&h);
     make_live(&h);
     step_expect(&h, "DescribeServices", "berth-shop", going_back);
-    step_expect(&h, "ListServiceDeployments", "\"after\":", breaker_history);
+    step_expect(&h, "ListServiceDeployments", "ROLLBACK_SUCCESSFUL", breaker_history);
     step_expect(&h, "DescribeServiceRevisions", "arn:revision-2", our_revision);
     expect_crash(&h);
 
@@ -217,8 +219,7 @@ static void somebody_elses_deployment_over_ours_is_told(void **state)
     step_sql(&h, "UPDATE berth.releases SET waits = 100");
     step_reload(&h, 1);
     step_expect(&h, "DescribeServices", NULL, rolled_back);
-    step_expect(&h, "ListServiceDeployments", NULL,
-                "{\"serviceDeployments\":[{\"status\":\"SUCCESSFUL\"},{\"status\":\"STOPPED\"}]}");
+    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[]}");
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
 
@@ -248,7 +249,7 @@ static void an_older_release_that_a_frozen_worker_deployed_over_ours_is_replaced
     step_expect(&h, "DescribeServices", NULL,
                 SERVICES(DEPLOYMENT("ecs-svc/4", "PRIMARY", DEFINITION_1,
                                     "IN_PROGRESS") "," DEPLOYMENT("ecs-svc/2", "ACTIVE", DEFINITION_2, "COMPLETED")));
-    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[{\"status\":\"IN_PROGRESS\"}]}");
+    step_expect(&h, "ListServiceDeployments", NULL, "{\"serviceDeployments\":[]}");
     step_expect(&h, "UpdateService", DEFINITION_2, deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), 0);
@@ -411,11 +412,27 @@ static void a_service_that_is_gone_is_told(void **state)
     struct err e;
     (void)state;
     open_rolling(&h);
+    step_reload(&h, 7);
     step_expect(&h, "DescribeServices", NULL, "{\"services\":[],\"failures\":[{\"reason\":\"MISSING\"}]}");
 
-    assert_int_equal(run_rollout(&h, &answer, &e), ERR_INVALID);
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_NOT_FOUND);
 
-    assert_non_null(strstr(e.message, "ECS service berth-shop is gone"));
+    assert_non_null(strstr(e.message, "ECS shows the service berth-shop as missing"));
+    step_close(&h);
+}
+
+static void a_service_that_ecs_does_not_show_yet_is_looked_for_again(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_rolling(&h);
+    step_expect(&h, "DescribeServices", NULL, "{\"services\":[],\"failures\":[{\"reason\":\"MISSING\"}]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+
+    assert_false(h.run.cleared);
     step_close(&h);
 }
 
@@ -426,6 +443,8 @@ static void a_service_that_is_not_ours_is_refused(void **state)
     struct err e;
     (void)state;
     open_built(&h);
+    step_reload(&h, 7);
+    step_expect(&h, "ListTaskDefinitions", NULL, "{\"taskDefinitionArns\":[]}");
     step_expect(&h, "RegisterTaskDefinition", NULL, registered);
     step_refuse(&h, "CreateService", NULL, "InvalidParameterException", "Creation of service was not idempotent.");
     step_expect(&h, "DescribeServices", "\"include\":[\"TAGS\"]",
@@ -492,9 +511,28 @@ static void a_task_definition_of_another_release_is_not_taken(void **state)
     step_expect(&h, "CreateService", DEFINITION_2, deployed);
 
     assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_sql(&h, "UPDATE berth.intents SET asked_at = asked_at - interval '11 seconds'");
     step_reload(&h, 2);
 
     assert_int_equal(run_rollout(&h, &answer, &e), 0);
+    step_close(&h);
+}
+
+/* Each registration makes another revision. */
+static void a_lost_registration_that_is_not_listed_yet_is_not_repeated(void **state)
+{
+    struct step_harness h;
+    enum step_answer answer;
+    struct err e;
+    (void)state;
+    open_built(&h);
+    step_lose(&h, "RegisterTaskDefinition", NULL);
+    step_expect(&h, "ListTaskDefinitions", NULL, "{\"taskDefinitionArns\":[]}");
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
+    step_reload(&h, 2);
+
+    assert_int_equal(run_rollout(&h, &answer, &e), ERR_TRANSIENT);
     step_close(&h);
 }
 
@@ -692,10 +730,12 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_rollout_that_asked_for_nothing_has_nothing_to_abandon),
         cmocka_unit_test(an_abandoned_first_rollout_is_scaled_to_nothing),
         cmocka_unit_test(a_service_that_is_gone_is_told),
+        cmocka_unit_test(a_service_that_ecs_does_not_show_yet_is_looked_for_again),
         cmocka_unit_test(a_service_that_is_not_ours_is_refused),
         cmocka_unit_test(a_service_of_ours_that_was_not_recorded_is_updated),
         cmocka_unit_test(a_lost_registration_is_found_by_its_release_tag),
         cmocka_unit_test(a_task_definition_of_another_release_is_not_taken),
+        cmocka_unit_test(a_lost_registration_that_is_not_listed_yet_is_not_repeated),
         cmocka_unit_test(a_service_deleted_by_hand_is_made_again),
         cmocka_unit_test(young_roles_are_waited_for),
         cmocka_unit_test(a_missing_service_linked_role_is_waited_for),

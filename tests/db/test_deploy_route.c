@@ -77,6 +77,7 @@ static void a_rule_for_our_host_that_is_not_ours_is_refused(void **state)
     struct err e;
     (void)state;
     step_open(&h);
+    step_reload(&h, 7);
     expect_new_group(&h);
     step_expect(&h, "DescribeRules", NULL,
                 "<Rules>" RULE_XML(RULE_2, "40", "Shop.Apps.Example.Test") DEFAULT_RULE "</Rules>");

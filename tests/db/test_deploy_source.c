@@ -309,11 +309,11 @@ static void a_call_whose_answer_is_lost_leaves_its_intent_open(void **state)
 
     assert_int_equal(ask_for_a_role(f, NULL), ERR_TRANSIENT);
 
-    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", "berth-shop-task", &open, &f->e), 0);
-    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", "berth-shop-build", &other, &f->e), 0);
+    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", "berth-shop-task", 0, &open, &f->e), 0);
+    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", "berth-shop-build", 0, &other, &f->e), 0);
     assert_true(open);
     assert_false(other);
-    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", NULL, &open, &f->e), 0);
+    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", NULL, 0, &open, &f->e), 0);
     assert_true(open);
 }
 
@@ -330,7 +330,7 @@ static void a_call_that_aws_refuses_leaves_nothing_open(void **state)
     assert_int_not_equal(ask_for_a_role(f, NULL), 0);
 
     assert_true(err_is(&f->e, "EntityAlreadyExists"));
-    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", NULL, &open, &f->e), 0);
+    assert_int_equal(step_left_open(&f->run, "iam:CreateRole", NULL, 0, &open, &f->e), 0);
     assert_false(open);
 }
 

@@ -34,12 +34,14 @@ int ownership_require(const json_object *tags, const char *what, const char *app
 
     if (owner && strcmp(owner, app) == 0)
         return 0;
-    if (owner)
+    if (owner) {
         err_set(e, ERR_INVALID, "The %s exists, but it is tagged %s=%s, not %s=%s, so berth leaves it alone", what,
                 NAMES_TAG_APP, owner, NAMES_TAG_APP, app);
-    else
+    } else {
         err_set(e, ERR_INVALID, "The %s exists, but it is not tagged %s=%s, so berth leaves it alone", what,
                 NAMES_TAG_APP, app);
+        err_detail(e, OWNERSHIP_UNTAGGED);
+    }
     return err_hint(e, "Remove it if nothing needs it, or tag it %s=%s to hand it over to berth; then push again.",
                     NAMES_TAG_APP, app);
 }

@@ -13,7 +13,8 @@
 /* The value of a tag; NULL when there is no such tag. */
 const char *tag_find(const json_object *tags, const char *key, struct arena *mem);
 
-/* ERR_INVALID, saying what to do, unless the tags name this app. what: "role berth-shop-task". */
+/* ERR_INVALID, saying what to do, unless the tags name this app; with the detail OWNERSHIP_UNTAGGED when they name none. what: "role berth-shop-task". */
+#define OWNERSHIP_UNTAGGED "untagged"
 int ownership_require(const json_object *tags, const char *what, const char *app, struct err *e);
 
 /* The first item of an array whose text at the pointer is this one; NULL: none. Borrowed. */

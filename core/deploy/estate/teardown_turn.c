@@ -178,6 +178,7 @@ static const struct teardown_step steps[] = {
     { "listener rule",    remove_kind, ESTATE_LISTENER_RULE,   900  },
     { "target group",     remove_kind, ESTATE_TARGET_GROUP,    900  },
     { "task definitions", remove_kind, ESTATE_TASK_DEFINITION, 3600 },
+    { "late builds",      stop_builds, ESTATE_KIND_COUNT,      600  }, /* that were started right before, and not shown yet */
     { "build project",    remove_kind, ESTATE_BUILD_PROJECT,   900  },
     { "image repository", remove_kind, ESTATE_REPOSITORY,      900  },
     { "log group",        remove_kind, ESTATE_LOG_GROUP,       900  },

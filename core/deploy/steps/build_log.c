@@ -20,19 +20,17 @@ static void read_lines(const json_object *events, struct arena *mem, struct log_
     }
 }
 
-static int read_page(struct aws *aws, json_object *ask, struct arena *mem, struct log_page *out, struct err *e)
+static void read_page(const json_object *reply, struct arena *mem, struct log_page *out)
 {
-    AUTO_JSON json_object *reply = NULL;
-
-    if (aws_call(aws, &LOGS, "GetLogEvents", ask, &reply, e)) {
-        if (!err_is(e, "ResourceNotFoundException"))
-            return e->code;
-        *out = (struct log_page){ 0 };
-        return 0;
-    }
     read_lines(json_at(reply, "/events"), mem, out);
     out->next = json_find_text(reply, "/nextForwardToken", mem);
-    return 0;
+}
+
+/* A stream that isn't there yet is an empty one. */
+static int read_none(struct log_page *out, const struct err *e)
+{
+    *out = (struct log_page){ 0 };
+    return err_is(e, "ResourceNotFoundException") ? 0 : (int)e->code;
 }
 
 static const char *build_stream(const char *build_id, struct arena *mem)
@@ -48,27 +46,33 @@ int build_log_read(struct aws *aws, const char *app, const char *build_id, const
     AUTO_JSON json_object *ask =
         json_build("{s:s, s:s, s:b, s:i, s:s}", "logGroupName", name_log_group(mem, app), "logStreamName",
                    build_stream(build_id, mem), "startFromHead", 1, "limit", LOG_PAGE_LINES, "nextToken", from);
+    AUTO_JSON json_object *reply = NULL;
 
-    return read_page(aws, ask, mem, out, e);
+    if (aws_call(aws, &LOGS, "GetLogEvents", ask, &reply, e))
+        return read_none(out, e);
+    read_page(reply, mem, out);
+    return 0;
 }
 
-static int read_tail(struct aws *aws, const char *app, const char *stream, struct arena *mem, struct log_page *out,
-                     struct err *e)
+static int read_tail(struct step_run *run, const char *stream, struct log_page *out, struct err *e)
 {
-    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:b, s:i}", "logGroupName", name_log_group(mem, app),
-                                            "logStreamName", stream, "startFromHead", 0, "limit", LOG_TAIL_LINES);
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:b, s:i}", "logGroupName", name_log_group(run->mem, run->app.name), "logStreamName",
+                   stream, "startFromHead", 0, "limit", LOG_TAIL_LINES);
+    AUTO_JSON json_object *reply = NULL;
 
-    return read_page(aws, ask, mem, out, e);
+    if (step_read(run, &LOGS, "GetLogEvents", ask, &reply, e))
+        return read_none(out, e);
+    read_page(reply, run->mem, out);
+    return 0;
 }
 
-int build_log_tail(struct aws *aws, const char *app, const char *build_id, struct arena *mem, struct log_page *out,
-                   struct err *e)
+int build_log_tail(struct step_run *run, const char *build_id, struct log_page *out, struct err *e)
 {
-    return read_tail(aws, app, build_stream(build_id, mem), mem, out, e);
+    return read_tail(run, build_stream(build_id, run->mem), out, e);
 }
 
-int app_log_tail(struct aws *aws, const char *app, const char *task_id, struct arena *mem, struct log_page *out,
-                 struct err *e)
+int app_log_tail(struct step_run *run, const char *task_id, struct log_page *out, struct err *e)
 {
-    return read_tail(aws, app, arena_printf(mem, "%s/%s/%s", LOG_PREFIX_APP, CONTAINER_NAME, task_id), mem, out, e);
+    return read_tail(run, arena_printf(run->mem, "%s/%s/%s", LOG_PREFIX_APP, CONTAINER_NAME, task_id), out, e);
 }

@@ -6,7 +6,7 @@
 #ifndef BERTH_DEPLOY_BUILD_LOG_H
 #define BERTH_DEPLOY_BUILD_LOG_H
 
-#include "core/aws/aws.h"
+#include "core/deploy/steps/step.h"
 
 struct log_line {
     int64_t at_ms; /* since 1970, UTC */
@@ -23,13 +23,11 @@ struct log_page {
 int build_log_read(struct aws *aws, const char *app, const char *build_id, const char *from, struct arena *mem,
                    struct log_page *out, struct err *e);
 
-/* The last lines of it, at most LOG_TAIL_LINES. */
+/* For a step: the last lines of it, at most LOG_TAIL_LINES. */
 enum { LOG_TAIL_LINES = 200 };
-int build_log_tail(struct aws *aws, const char *app, const char *build_id, struct arena *mem, struct log_page *out,
-                   struct err *e);
+int build_log_tail(struct step_run *run, const char *build_id, struct log_page *out, struct err *e);
 
 /* The last lines of one task's container. task_id: the end of the task's ARN. */
-int app_log_tail(struct aws *aws, const char *app, const char *task_id, struct arena *mem, struct log_page *out,
-                 struct err *e);
+int app_log_tail(struct step_run *run, const char *task_id, struct log_page *out, struct err *e);
 
 #endif

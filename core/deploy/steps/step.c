@@ -75,12 +75,15 @@ const struct aws_guard *step_guard(struct step_run *run)
 }
 
 /* A worker that only looks holds its lease, too: one that AWS keeps waiting would otherwise lose the release to the next, which is kept waiting as long. */
+int step_keep(struct step_run *run, struct err *e)
+{
+    return run->lease_ends_ms - clock_monotonic_ms(run->clock) < run->lease_ms / 2 ? step_renew(run, e) : 0;
+}
+
 static int keep_lease(void *context, int timeout_ms, struct err *e)
 {
-    struct step_run *run = context;
-
     (void)timeout_ms;
-    return run->lease_ends_ms - clock_monotonic_ms(run->clock) < run->lease_ms / 2 ? step_renew(run, e) : 0;
+    return step_keep(context, e);
 }
 
 int step_read(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
@@ -186,12 +189,13 @@ int step_call(struct step_run *run, const struct aws_service *service, const cha
     return 0;
 }
 
-int step_left_open(struct step_run *run, const char *operation, const char *target, bool *open, struct err *e)
+int step_left_open(struct step_run *run, const char *operation, const char *target, int64_t within_ms, bool *open,
+                   struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
 
     if (db_query(run->db, run->app.name, QUERY_INTENT_LEFT_OPEN, &rows, e, db_text(run->app.name),
-                 db_int(run->release.number), db_text(operation), db_text(target)))
+                 db_int(run->release.number), db_text(operation), db_text(target), db_int(within_ms)))
         return e->code;
     *open = db_get_bool(rows, 0, "open");
     return 0;

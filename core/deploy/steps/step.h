@@ -66,6 +66,9 @@ int step_read(struct step_run *run, const struct aws_service *service, const cha
 int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
                     const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
 
+/* The lease is renewed when less than half of it is left: before something that is no aws_call and may keep us waiting. ERR_CONFLICT, STEP_LEASE_LOST as above. */
+int step_keep(struct step_run *run, struct err *e);
+
 /* The two halves, for what is no aws_call (an upload). */
 int step_intend(struct step_run *run, const char *operation, const char *target, int64_t *intent, struct err *e);
 int step_answered(struct step_run *run, int64_t intent, struct err *e);
@@ -75,8 +78,9 @@ const struct aws_guard *step_guard(struct step_run *run); /* for what has effect
 #define STEP_LEASE_LOST "lease"
 
 /* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. operation as in the intents table,
- * "codebuild:StartBuild"; target NULL: any. An answer to the same question later on settles it. */
-int step_left_open(struct step_run *run, const char *operation, const char *target, bool *open, struct err *e);
+ * "codebuild:StartBuild"; target NULL: any; within_ms: asked so lately, 0: ever. An answer to the same question later on settles it. */
+int step_left_open(struct step_run *run, const char *operation, const char *target, int64_t within_ms, bool *open,
+                   struct err *e);
 
 /* How often this release has asked for it, answered or not. */
 int step_times_asked(struct step_run *run, const char *operation, int64_t *times, struct err *e);

@@ -162,7 +162,7 @@ static int fail(struct step_run *run, const json_object *build, struct err *e)
     struct log_page log = { 0 };
 
     /* A log that we may not read doesn't keep the build's own words from being told. */
-    if (build_log_tail(run->aws, run->app.name, run->release.build_id, run->mem, &log, e) && err_may_retry(e))
+    if (build_log_tail(run, run->release.build_id, &log, e) && err_may_retry(e))
         return e->code;
     if (failure_note_log(run, "build log", &log, e))
         return e->code;
@@ -197,10 +197,11 @@ static int look(struct step_run *run, enum step_answer *answer, struct err *e)
         return e->code;
     build = json_at(reply, "/builds/0");
     status = json_find_text(build, "/buildStatus", run->mem);
-    run->cleared = !status || strcmp(status, "IN_PROGRESS") != 0;
+    run->cleared = status && strcmp(status, "IN_PROGRESS") != 0;
     if (!status) {
-        err_set(e, ERR_INVALID, "Build %s is gone from CodeBuild", run->release.build_id);
-        return err_hint(e, "Somebody deleted it. Push again to build anew.");
+        err_set(e, ERR_NOT_FOUND, "CodeBuild shows no build %s", run->release.build_id);
+        err_hint(e, "If it stays so, somebody has deleted it: push again to build anew.");
+        return step_not_shown(run, e);
     }
     *answer = STEP_WAIT;
     if (!run->cleared) {

@@ -40,9 +40,10 @@ static int log_group_require_ours(struct step_run *run, const char *name, const 
     AUTO_JSON json_object *ask = json_build("{s:s}", "resourceArn", arn);
     AUTO_JSON json_object *reply = NULL;
 
-    if (step_read(run, &LOGS, "ListTagsForResource", ask, &reply, e))
-        return e->code;
-    return ownership_require(json_at(reply, "/tags"), arena_printf(run->mem, "log group %s", name), run->app.name, e);
+    if (step_read(run, &LOGS, "ListTagsForResource", ask, &reply, e) ||
+        ownership_require(json_at(reply, "/tags"), arena_printf(run->mem, "log group %s", name), run->app.name, e))
+        return step_not_shown(run, e);
+    return 0;
 }
 
 static int log_group_create(struct step_run *run, const char *name, const char *arn, struct err *e)
@@ -89,10 +90,11 @@ static int repository_update(struct step_run *run, const char *name, const char 
 
     if (step_read(run, &ECR, "ListTagsForResource", by_arn, &reply, e) ||
         ownership_require(json_at(reply, "/tags"), arena_printf(run->mem, "image repository %s", name), run->app.name,
-                          e) ||
-        step_call(run, &ECR, "PutImageTagMutability", name, immutable, NULL, e) ||
+                          e))
+        return step_not_shown(run, e);
+    if (step_call(run, &ECR, "PutImageTagMutability", name, immutable, NULL, e) ||
         step_call(run, &ECR, "PutImageScanningConfiguration", name, scan, NULL, e))
-        return e->code;
+        return step_not_shown(run, e);
     return 0;
 }
 
@@ -140,8 +142,9 @@ static int role_update(struct step_run *run, const struct role *role, struct err
 
     if (step_read(run, &IAM, "GetRole", by_name, &reply, e) ||
         ownership_require(json_at(reply, "/Role/Tags"), arena_printf(run->mem, "role %s", role->name), run->app.name,
-                          e) ||
-        step_call(run, &IAM, "PutRolePermissionsBoundary", role->name, boundary, NULL, e) ||
+                          e))
+        return step_not_shown(run, e);
+    if (step_call(run, &IAM, "PutRolePermissionsBoundary", role->name, boundary, NULL, e) ||
         step_call(run, &IAM, "UpdateAssumeRolePolicy", role->name, trust, NULL, e))
         return e->code;
     return 0;
@@ -218,10 +221,9 @@ static int project_update(struct step_run *run, const char *name, json_object *p
 
     if (step_read(run, &CODEBUILD, "BatchGetProjects", by_name, &reply, e) ||
         ownership_require(json_at(reply, "/projects/0/tags"), arena_printf(run->mem, "build project %s", name),
-                          run->app.name, e) ||
-        step_call(run, &CODEBUILD, "UpdateProject", name, project, NULL, e))
-        return e->code;
-    return 0;
+                          run->app.name, e))
+        return step_not_shown(run, e);
+    return step_call(run, &CODEBUILD, "UpdateProject", name, project, NULL, e);
 }
 
 static int project_ensure(struct step_run *run, struct err *e)

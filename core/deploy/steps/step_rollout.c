@@ -25,6 +25,7 @@ enum {
     ROLLOUT_GIVE_UP_MS = 15 * 60 * 1000,
     ROLLOUT_CHANGING_MS = (SPEC_PATIENCE_S - 60) * 1000, /* with a minute to take it back in */
     TASKS_DESCRIBED_MAX = 100,                           /* DescribeTasks' limit */
+    DEPLOYMENTS_LISTED_MAX = 100,                        /* ListServiceDeployments' */
     REVISIONS_DESCRIBED_MAX = 20,                        /* DescribeServiceRevisions' */
     STALE_LOOKS_MAX = 8, /* looks, half a minute, for which DescribeServices may not know our deployment yet */
     UPDATES_MAX = 6      /* UpdateService calls of one release, before somebody else must be at work */
@@ -76,7 +77,7 @@ static int service_adopt(struct step_run *run, const json_object *settings, json
     if (step_read(run, &ECS, "DescribeServices", ask, &found, e) ||
         ownership_require(json_at(found, "/services/0/tags"), arena_printf(run->mem, "ECS service %s", name),
                           run->app.name, e))
-        return e->code;
+        return step_not_shown(run, e);
     return service_update(run, settings, reply, e);
 }
 
@@ -225,7 +226,7 @@ static int read_task_log(struct step_run *run, struct rollout_failure *failure, 
     if (json_read_text(failure->task, "/taskArn", run->mem, &arn, e))
         return e->code;
     slash = strrchr(arn, '/');
-    return app_log_tail(run->aws, run->app.name, slash ? slash + 1 : arn, run->mem, &failure->log, e);
+    return app_log_tail(run, slash ? slash + 1 : arn, &failure->log, e);
 }
 
 /* Back to what was live, or to no tasks: for a rollout that ECS has not ended by itself in a way that leaves visitors served. */
@@ -297,49 +298,43 @@ int rollout_abandon(struct step_run *run, struct err *e)
 
 /* Replaced: the service's primary deployment is of another task definition */
 
-static bool has_gone_back(const json_object *deployment, struct arena *mem)
+/* Of these service deployments, from the first on as many as can be asked for at once: the revision that was ours; NULL: none. */
+static int find_ours(struct step_run *run, const json_object *deployments, size_t first, const char **revision,
+                     struct err *e)
 {
-    const char *status = json_find_text(deployment, "/status", mem);
+    AUTO_JSON json_object *arns = json_new_array(), *ask = NULL, *reply = NULL;
 
-    return status && text_starts(status, "ROLLBACK");
-}
-
-/* Whether one of these service revisions, of deployments that ECS took back, was ours. */
-static int was_ours(struct step_run *run, const json_object *revisions, bool *ours, struct err *e)
-{
-    AUTO_JSON json_object *ask = json_build("{s:O}", "serviceRevisionArns", revisions);
-    AUTO_JSON json_object *reply = NULL;
-
-    *ours = false;
-    if (json_length(revisions) == 0)
-        return 0;
+    for (size_t i = first; i < json_length(deployments) && i < first + REVISIONS_DESCRIBED_MAX; i++)
+        json_append(arns, json_hold(json_at(json_item(deployments, i), "/targetServiceRevisionArn")));
+    ask = json_build("{s:O}", "serviceRevisionArns", arns);
     if (step_read(run, &ECS, "DescribeServiceRevisions", ask, &reply, e))
         return e->code;
-    *ours = item_find(json_at(reply, "/serviceRevisions"), "/taskDefinition", run->release.task_definition_arn) != NULL;
+    *revision = json_find_text(
+        item_find(json_at(reply, "/serviceRevisions"), "/taskDefinition", run->release.task_definition_arn),
+        "/serviceRevisionArn", run->mem);
     return 0;
 }
 
-/* *rolled_back: ECS's breaker has taken our deployment back; *said: in its words. */
+/* *rolled_back: ECS's breaker has taken our deployment back; *said: in its words. What is asked for doesn't depend on our clock. */
 static int find_rollback(struct step_run *run, bool *rolled_back, const char **said, struct err *e)
 {
-    int64_t since_s = (clock_now_ms(run->clock) - run->release.step_age_ms) / 1000 - 60;
-    AUTO_JSON json_object *ask = json_build("{s:s, s:s, s:{s:I}}", "cluster", run->settings->cluster, "service",
-                                            name_service(run->mem, run->app.name), "createdAt", "after", since_s);
-    AUTO_JSON json_object *reply = NULL, *revisions = json_new_array();
+    AUTO_JSON json_object *ask =
+        json_build("{s:s, s:s, s:i, s:[s,s,s,s]}", "cluster", run->settings->cluster, "service",
+                   name_service(run->mem, run->app.name), "maxResults", DEPLOYMENTS_LISTED_MAX, "status",
+                   "ROLLBACK_REQUESTED", "ROLLBACK_IN_PROGRESS", "ROLLBACK_SUCCESSFUL", "ROLLBACK_FAILED");
+    AUTO_JSON json_object *reply = NULL;
     const json_object *all;
+    const char *ours = NULL;
 
-    *rolled_back = false;
     if (step_read(run, &ECS, "ListServiceDeployments", ask, &reply, e))
         return e->code;
-    all = json_at(reply, "/serviceDeployments");
-    for (size_t i = json_length(all); i-- > 0;) { /* the newest are first: its words are what stays */
-        const json_object *one = json_item(all, i);
-        if (!has_gone_back(one, run->mem) || json_length(revisions) == REVISIONS_DESCRIBED_MAX)
-            continue;
-        json_append(revisions, json_hold(json_at(one, "/targetServiceRevisionArn")));
-        *said = json_find_text(one, "/statusReason", run->mem);
-    }
-    return was_ours(run, revisions, rolled_back, e);
+    all = json_at(reply, "/serviceDeployments"); /* the newest are first */
+    for (size_t i = 0; i < json_length(all) && !ours; i += REVISIONS_DESCRIBED_MAX)
+        if (find_ours(run, all, i, &ours, e))
+            return e->code;
+    *rolled_back = ours != NULL;
+    *said = ours ? json_find_text(item_find(all, "/targetServiceRevisionArn", ours), "/statusReason", run->mem) : NULL;
+    return 0;
 }
 
 /* The release before this one that a task definition is of; 0: none of the app's. */
@@ -458,9 +453,10 @@ int rollout_look(struct step_run *run, enum step_answer *answer, struct err *e)
         return e->code;
     if (!is_active(service, run->mem)) {
         status = json_find_text(service, "/status", run->mem);
-        err_set(e, ERR_INVALID, "The rollout stopped: ECS service %s is %s", name_service(run->mem, run->app.name),
-                status ? status : "gone");
-        return err_hint(e, "Somebody deleted it. Push again: it will be made anew.");
+        err_set(e, ERR_NOT_FOUND, "The rollout stopped: ECS shows the service %s as %s",
+                name_service(run->mem, run->app.name), status ? status : "missing");
+        err_hint(e, "If it stays so, somebody has deleted it: push again, and it is made anew.");
+        return step_not_shown(run, e);
     }
     if (!is_ours(run, primary_of(service)))
         return replaced(run, service, answer, e);

@@ -52,9 +52,10 @@ static int require_ours(struct step_run *run, const char *arn, const char *what,
     AUTO_JSON json_object *ask = json_build("{s:[s]}", "ResourceArns", arn);
     AUTO_JSON json_object *reply = NULL;
 
-    if (step_read(run, &ELBV2, "DescribeTags", ask, &reply, e))
-        return e->code;
-    return ownership_require(json_at(reply, "/TagDescriptions/0/Tags"), what, run->app.name, e);
+    if (step_read(run, &ELBV2, "DescribeTags", ask, &reply, e) ||
+        ownership_require(json_at(reply, "/TagDescriptions/0/Tags"), what, run->app.name, e))
+        return step_not_shown(run, e);
+    return 0;
 }
 
 static int target_group_create(struct step_run *run, const struct app *checked, const char *name, const char **arn,

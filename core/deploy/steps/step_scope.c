@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#include "core/deploy/estate/ownership.h"
+
+enum { UNSEEN_TRIES_MAX = 7 }; /* with the pipeline's back-off */
+
 static bool says(const struct err *e, const char *const *signs)
 {
     for (; *signs; signs++)
@@ -24,5 +28,12 @@ int step_not_yet(struct err *e)
                err_is(e, "TargetGroupNotFound")) {
         e->code = ERR_TRANSIENT;
     }
+    return e->code;
+}
+
+int step_not_shown(const struct step_run *run, struct err *e)
+{
+    if (run->release.attempt < UNSEEN_TRIES_MAX && (e->code == ERR_NOT_FOUND || err_is(e, OWNERSHIP_UNTAGGED)))
+        e->code = ERR_TRANSIENT;
     return e->code;
 }

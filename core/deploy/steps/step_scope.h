@@ -30,6 +30,12 @@ static inline bool step_was_tried(const struct step_run *run)
  */
 int step_not_yet(struct err *e);
 
+/*
+ * What was just made may be shown late, or at first without its tags; and whether we made it isn't always known, since curl may have sent a request twice. In the first
+ * tries of a step, half a minute in all, ERR_NOT_FOUND and OWNERSHIP_UNTAGGED become ERR_TRANSIENT; any other error stays as it is. Returns e->code.
+ */
+int step_not_shown(const struct step_run *run, struct err *e);
+
 /* DONE: the service's primary deployment is of this release and steady. An older release in its place is replaced. */
 int rollout_look(struct step_run *run, enum step_answer *answer, struct err *e);
 

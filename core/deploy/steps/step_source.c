@@ -99,9 +99,13 @@ static int find_stored(struct step_run *run, const char *key, bool *found, struc
     bool may_be = step_was_tried(run); /* noted or not: its worker may have died before it pinned the version */
 
     *found = false;
-    if (!may_be && step_left_open(run, STORE, key, &may_be, e))
+    if (!may_be && step_left_open(run, STORE, key, 0, &may_be, e))
         return e->code;
-    return may_be ? s3_head(run->aws, run->settings->bucket, key, run->mem, found, out, e) : 0;
+    if (!may_be)
+        return 0;
+    if (step_keep(run, e))
+        return e->code;
+    return s3_head(run->aws, run->settings->bucket, key, run->mem, found, out, e);
 }
 
 static const char *size_shown(struct arena *mem, int64_t bytes)
@@ -132,6 +136,8 @@ static int find_head(struct step_run *run, const char **head, struct err *e)
     struct github_commit commit = { 0 };
 
     *head = NULL;
+    if (step_keep(run, e))
+        return e->code;
     if (github_branch_head(run->github, run->app.repository, run->app.branch, run->mem, &commit, e)) {
         if (err_is(e, GITHUB_NO_BRANCH))
             return 0;

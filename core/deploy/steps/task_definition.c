@@ -6,6 +6,8 @@
 #include "core/deploy/steps/step_scope.h"
 #include "core/tenant/names.h"
 
+enum { LIST_LATE_MS = 10000 }; /* so long a list of ECS may not show what was just made */
+
 static json_object *pair(const char *name, const char *value)
 {
     return json_build("{s:s, s:s}", "name", name, "value", value);
@@ -196,6 +198,19 @@ static int find(struct step_run *run, const char *family, const char **arn, stru
     return 0;
 }
 
+/*
+ * Asked for once, RegisterTaskDefinition makes a revision each time, so when its answer was lost and the list shows none, the list may be late: it is read again, until
+ * what was made would be in it.
+ */
+static int wait_for_the_list(struct step_run *run, const char *family, struct err *e)
+{
+    bool may_appear = false;
+
+    if (step_left_open(run, "ecs:RegisterTaskDefinition", family, LIST_LATE_MS, &may_appear, e) || !may_appear)
+        return e->code;
+    return err_set(e, ERR_TRANSIENT, "ECS did not answer, and whether it has registered a task definition shows later");
+}
+
 int task_definition_ensure(struct step_run *run, struct err *e)
 {
     const char *family = name_task_family(run->mem, run->app.name);
@@ -209,7 +224,7 @@ int task_definition_ensure(struct step_run *run, struct err *e)
         return e->code;
     if (arn)
         return keep(run, arn, e);
-    if (specify(run, &ask, e))
+    if (wait_for_the_list(run, family, e) || specify(run, &ask, e))
         return e->code;
     if (step_call(run, &ECS, "RegisterTaskDefinition", family, ask, &reply, e))
         return step_not_yet(e);
