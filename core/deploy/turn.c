@@ -386,7 +386,7 @@ int turn_take(struct turn_place *place, const char *worker_name, bool *taken, st
                  .clock = place->clock,
                  .partition = place->partition,
                  .account = place->account,
-                 .lease_ms = place->lease_ms },
+                 .lease = { .length_ms = place->lease_ms } },
     };
 
     TEST_POINT("worker", "claim", "before");

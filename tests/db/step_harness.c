@@ -195,7 +195,7 @@ void step_open(struct step_harness *h)
                                 .clock = &clock_system,
                                 .partition = "aws",
                                 .account = STEP_ACCOUNT,
-                                .lease_ms = 60000 };
+                                .lease = { .length_ms = 60000 } };
     step_reload(h, 1);
 }
 

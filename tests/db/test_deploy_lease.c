@@ -98,13 +98,13 @@ static void a_worker_that_froze_after_its_intent_and_lost_the_release_sends_noth
     struct err e;
     (void)state;
     time_of.freezes_at = 2; /* 1: as the intent is asked for; 2: as the call is about to be sent */
-    time_of.frozen_ms = harness.run.lease_ms + 1;
+    time_of.frozen_ms = harness.run.lease.length_ms + 1;
     time_of.meanwhile = "UPDATE berth.releases SET lease_token = 99, lease_until = now() + interval '1 hour'";
 
     assert_int_equal(stop_a_build(&e), ERR_CONFLICT);
 
     assert_int_equal(fake_count(harness.fake), 0);
-    assert_string_equal(e.detail, STEP_LEASE_LOST);
+    assert_string_equal(e.detail, LEASE_LOST);
     assert_non_null(strstr(e.message, "another worker has taken over release v1 of shop"));
 }
 
@@ -114,7 +114,7 @@ static void a_worker_that_froze_and_still_has_the_release_renews_and_goes_on(voi
     (void)state;
     step_expect(&harness, "StopBuild", "b-1", "{}");
     time_of.freezes_at = 2;
-    time_of.frozen_ms = harness.run.lease_ms + 1;
+    time_of.frozen_ms = harness.run.lease.length_ms + 1;
     time_of.meanwhile = "UPDATE berth.releases SET lease_until = now() - interval '1 second'";
 
     assert_int_equal(stop_a_build(&e), 0);
@@ -127,13 +127,13 @@ static void a_lease_that_always_runs_out_meanwhile_is_not_renewed_for_ever(void 
 {
     struct err e;
     (void)state;
-    harness.run.lease_ms = -1; /* over as soon as it is there */
+    harness.run.lease.length_ms = -1; /* over as soon as it is there */
 
     assert_int_equal(stop_a_build(&e), ERR_CONFLICT);
 
     assert_int_equal(fake_count(harness.fake), 0);
     assert_non_null(strstr(e.message, "runs out faster than it is renewed"));
-    harness.run.lease_ms = 60000;
+    harness.run.lease.length_ms = 60000;
 }
 
 static void a_lease_that_outlasts_the_call_is_not_renewed_again(void **state)
@@ -142,7 +142,7 @@ static void a_lease_that_outlasts_the_call_is_not_renewed_again(void **state)
     (void)state;
     step_expect(&harness, "StopBuild", "b-1", "{}");
     time_of.freezes_at = 2;
-    time_of.frozen_ms = harness.run.lease_ms - AWS_CALL_TIMEOUT_MS;
+    time_of.frozen_ms = harness.run.lease.length_ms - AWS_CALL_TIMEOUT_MS;
 
     assert_int_equal(stop_a_build(&e), 0);
 
@@ -163,12 +163,12 @@ static void a_worker_that_only_looks_keeps_its_lease(void **state)
     (void)state;
     step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
     step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
-    harness.run.lease_ends_ms = harness.run.lease_ms / 2 - 1;
+    harness.run.lease.ends_ms = harness.run.lease.length_ms / 2 - 1;
 
     assert_int_equal(look_at_a_build(&e), 0);
 
     assert_true(step_holds(&harness, "(SELECT lease_until > now() + interval '10 seconds' FROM berth.releases)"));
-    assert_int_equal(harness.run.lease_ends_ms, harness.run.lease_ms);
+    assert_int_equal(harness.run.lease.ends_ms, harness.run.lease.length_ms);
 }
 
 static void a_lease_with_half_its_time_left_is_not_renewed_for_a_look(void **state)
@@ -177,7 +177,7 @@ static void a_lease_with_half_its_time_left_is_not_renewed_for_a_look(void **sta
     (void)state;
     step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
     step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
-    harness.run.lease_ends_ms = harness.run.lease_ms / 2;
+    harness.run.lease.ends_ms = harness.run.lease.length_ms / 2;
 
     assert_int_equal(look_at_a_build(&e), 0);
 
@@ -189,12 +189,12 @@ static void a_worker_that_lost_the_release_does_not_go_on_looking(void **state)
     struct err e;
     (void)state;
     step_sql(&harness, "UPDATE berth.releases SET lease_token = 99, lease_until = now() + interval '1 hour'");
-    harness.run.lease_ends_ms = 0;
+    harness.run.lease.ends_ms = 0;
 
     assert_int_equal(look_at_a_build(&e), ERR_CONFLICT);
 
     assert_int_equal(fake_count(harness.fake), 0);
-    assert_string_equal(e.detail, STEP_LEASE_LOST);
+    assert_string_equal(e.detail, LEASE_LOST);
 }
 
 static void a_refusal_after_a_lost_answer_is_no_answer_to_the_first_try(void **state)

@@ -69,7 +69,7 @@ static void a_release_whose_lease_is_lost_changes_nothing(void **state)
     (void)state;
     primary_is("ecs-svc/1", "arn:task", "COMPLETED");
     step_sql(&harness, "UPDATE berth.releases SET lease_token = lease_token + 1000");
-    harness.run.lease_ends_ms = INT64_MAX / 2; /* as it thinks */
+    harness.run.lease.ends_ms = INT64_MAX / 2; /* as it thinks */
 
     assert_int_equal(live(&e), ERR_CONFLICT);
 

@@ -79,8 +79,9 @@ static int set_up(void **state)
     f->mem = arena_new();
     f->pool = harness_pool(database, HARNESS_WORKER, 1);
     assert_int_equal(db_take(f->pool, &f->db, &f->e), 0);
-    f->run =
-        (struct step_run){ .settings = &settings, .db = f->db, .clock = &f->clock, .lease_ms = 150000, .mem = f->mem };
+    f->run = (struct step_run){
+        .settings = &settings, .db = f->db, .clock = &f->clock, .lease = { .length_ms = 150000 }, .mem = f->mem
+    };
     script(f);
     assert_int_equal(app_get(f->db, "shop", f->mem, &f->run.app, &f->e), 0);
     assert_int_equal(release_get(f->db, "shop", 1, f->mem, &f->run.release, &f->e), 0);
@@ -271,7 +272,7 @@ static void the_lease_is_renewed_while_a_slow_archive_passes(void **state)
     int64_t now = 0;
     const struct clock hurried = { clock_system.now_ms, hurried_ms, clock_system.sleep_ms, &now };
     f->run.clock = &hurried;
-    f->run.lease_ms = 150000;
+    f->run.lease.length_ms = 150000;
     github_sends(f, f->whole, WHOLE_LEN);
     fake_expect(f->aws_fake, "PUT", OBJECT, NULL);
     fake_reply(f->aws_fake, 200, "x-amz-version-id: v-1\netag: \"e\"\n", "");

@@ -21,8 +21,6 @@ static const char *const kind_names[RESOURCE_KIND_COUNT] = {
 /* The three parameters that every statement under the lease begins with. */
 #define HELD(run) db_text((run)->app.name), db_int((run)->release.number), db_int((run)->release.lease_token)
 
-enum { RENEWALS_MAX = 3 };
-
 #define POINT(run, action, moment) TEST_POINT(step_name_text((run)->release.step), action, moment)
 
 /* A statement under the lease changed no row: its token is no longer the release's. */
@@ -31,65 +29,50 @@ static int still_held(const struct step_run *run, const struct db_rows *rows, st
     if (db_count(rows) > 0)
         return 0;
     err_set(e, ERR_CONFLICT, "another worker has taken over release v%d of %s", run->release.number, run->app.name);
-    return err_detail(e, STEP_LEASE_LOST);
+    return err_detail(e, LEASE_LOST);
 }
 
-int step_renew(struct step_run *run, struct err *e)
+static int renew(void *holder, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;
-    int64_t asked_ms = clock_monotonic_ms(run->clock);
+    struct step_run *run = holder;
 
     POINT(run, "lease", "before");
-    if (db_query(run->db, run->app.name, QUERY_LEASE_RENEW, &rows, e, HELD(run), db_int(run->lease_ms)) ||
+    if (db_query(run->db, run->app.name, QUERY_LEASE_RENEW, &rows, e, HELD(run), db_int(run->lease.length_ms)) ||
         still_held(run, rows, e))
         return e->code;
-    run->lease_ends_ms = asked_ms + run->lease_ms;
     POINT(run, "lease", "after");
     return 0;
 }
 
-/* A renewal may itself take longer than the lease, when the machine or the database stalls. */
-static int may_send(void *context, int timeout_ms, struct err *e)
+static struct lease *lease_of(struct step_run *run)
 {
-    struct step_run *run = context;
+    run->lease.clock = run->clock;
+    run->lease.renew = renew;
+    run->lease.holder = run;
+    return &run->lease;
+}
 
-    for (int i = 0; run->lease_ends_ms - clock_monotonic_ms(run->clock) < timeout_ms; i++) {
-        if (i == RENEWALS_MAX) {
-            err_set(e, ERR_CONFLICT, "the lease of v%d of %s runs out faster than it is renewed", run->release.number,
-                    run->app.name);
-            return err_detail(e, STEP_LEASE_LOST);
-        }
-        if (step_renew(run, e))
-            return e->code;
-    }
-    run->sends++;
-    return 0;
+int step_renew(struct step_run *run, struct err *e)
+{
+    return lease_renew(lease_of(run), e);
 }
 
 const struct aws_guard *step_guard(struct step_run *run)
 {
-    run->guard =
-        (struct aws_guard){ .may_send = may_send, .context = run, .timeout_max_ms = (int)(run->lease_ms / 4 * 3) };
-    run->sends = 0;
+    run->guard = lease_to_change(lease_of(run));
     return &run->guard;
 }
 
-/* A worker that only looks holds its lease, too: one that AWS keeps waiting would otherwise lose the release to the next, which is kept waiting as long. */
 int step_keep(struct step_run *run, struct err *e)
 {
-    return run->lease_ends_ms - clock_monotonic_ms(run->clock) < run->lease_ms / 2 ? step_renew(run, e) : 0;
-}
-
-static int keep_lease(void *context, int timeout_ms, struct err *e)
-{
-    (void)timeout_ms;
-    return step_keep(context, e);
+    return lease_keep(lease_of(run), e);
 }
 
 int step_read(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
               json_object **reply, struct err *e)
 {
-    const struct aws_guard keeper = { .may_send = keep_lease, .context = run };
+    const struct aws_guard keeper = lease_to_look(lease_of(run));
 
     return aws_call_guarded(run->aws, &keeper, service, operation, ask, reply, e);
 }
@@ -97,7 +80,7 @@ int step_read(struct step_run *run, const struct aws_service *service, const cha
 int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
                     const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e)
 {
-    const struct aws_guard keeper = { .may_send = keep_lease, .context = run };
+    const struct aws_guard keeper = lease_to_look(lease_of(run));
     const struct aws_paging paging = { .list = list, .token_out = token_out, .token_in = token_in };
 
     return aws_call_paged_guarded(run->aws, &keeper, service, operation, ask, &paging, array, e);
@@ -118,11 +101,11 @@ int step_intend(struct step_run *run, const char *operation, const char *target,
 
     run->intended = bare(operation);
     POINT(run, run->intended, "before_intent");
-    if (db_query(run->db, run->app.name, QUERY_INTENT_ADD, &rows, e, HELD(run), db_int(run->lease_ms),
+    if (db_query(run->db, run->app.name, QUERY_INTENT_ADD, &rows, e, HELD(run), db_int(run->lease.length_ms),
                  db_text(operation), db_text(target)) ||
         still_held(run, rows, e))
         return e->code;
-    run->lease_ends_ms = asked_ms + run->lease_ms;
+    run->lease.ends_ms = asked_ms + run->lease.length_ms;
     *intent = db_get_int(rows, 0, "id");
     POINT(run, run->intended, "after_intent");
     return 0;
@@ -141,9 +124,9 @@ int step_answered(struct step_run *run, int64_t intent, struct err *e)
 /* Whether nothing was changed for sure: AWS has said no to the only try, or none was sent. Of more tries than one, an earlier one may have been carried out. */
 static bool is_refusal(const struct step_run *run, const struct err *e)
 {
-    if (run->sends == 0)
+    if (run->lease.sends == 0)
         return true;
-    if (run->sends > 1 || err_is(e, STEP_LEASE_LOST))
+    if (run->lease.sends > 1 || err_is(e, LEASE_LOST))
         return false;
     switch (e->code) {
     case ERR_THROTTLED:

@@ -7,13 +7,14 @@
  *
  * Every call that changes AWS goes through step_call, which renews the lease, commits the intent, asks, and notes that an answer came. Each of its tries is
  * begun only while the lease, by our own clock and counted from when it was asked for, outlasts the try's timeout; otherwise it is renewed first, and when another
- * worker holds the release by now nothing is sent (ERR_CONFLICT, detail STEP_LEASE_LOST). So a worker that was frozen sends nothing after its lease.
+ * worker holds the release by now nothing is sent (ERR_CONFLICT, detail LEASE_LOST). So a worker that was frozen sends nothing after its lease.
  * On an app whose resources are unchanged (resource_find gives the wanted spec hash), a step asks nothing of AWS for them.
  */
 #ifndef BERTH_DEPLOY_STEP_H
 #define BERTH_DEPLOY_STEP_H
 
 #include "core/aws/aws.h"
+#include "core/deploy/lease.h"
 #include "core/deploy/release.h"
 #include "core/deploy/settings.h"
 #include "core/github/rest.h"
@@ -28,10 +29,8 @@ struct step_run {
     const struct github *github;
     const struct clock *clock;
     const char *partition, *account; /* "aws", "123456789012" */
-    int64_t lease_ms;                /* how long a renewal holds */
-    int64_t lease_ends_ms;  /* monotonic, counted from when the last renewal was asked for; 0: not known, so renew */
-    struct aws_guard guard; /* see step_guard */
-    int sends;              /* tries that the guard let pass, in this call */
+    struct lease lease;              /* its length is given; the rest is kept by step.c */
+    struct aws_guard guard;          /* see step_guard */
     int64_t
         patience_ms; /* set by a step that waits: until it must look, whatever the poller says; 0: until its deadline */
     const char *waits_for;  /* set by a step that waits: see WAITS_FOR_BUILD; NULL: its own next look is all there is */
@@ -60,13 +59,13 @@ int rollout_abandon(struct step_run *run, struct err *e);
  * and operation). */
 int step_call(struct step_run *run, const struct aws_service *service, const char *operation, const char *target,
               json_object *ask, json_object **reply, struct err *e);
-/* A call that changes nothing, and aws_call_paged of one. The lease is renewed on the way; ERR_CONFLICT, STEP_LEASE_LOST when another worker has the release by now. */
+/* A call that changes nothing, and aws_call_paged of one. The lease is renewed on the way; ERR_CONFLICT, LEASE_LOST when another worker has the release by now. */
 int step_read(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
               json_object **reply, struct err *e);
 int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
                     const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
 
-/* The lease is renewed when less than half of it is left: before something that is no aws_call and may keep us waiting. ERR_CONFLICT, STEP_LEASE_LOST as above. */
+/* The lease is renewed when less than half of it is left: before something that is no aws_call and may keep us waiting. ERR_CONFLICT, LEASE_LOST as above. */
 int step_keep(struct step_run *run, struct err *e);
 
 /* The two halves, for what is no aws_call (an upload). */
@@ -74,8 +73,6 @@ int step_intend(struct step_run *run, const char *operation, const char *target,
 int step_answered(struct step_run *run, int64_t intent, struct err *e);
 int step_renew(struct step_run *run, struct err *e);      /* the lease alone: between the parts of something long */
 const struct aws_guard *step_guard(struct step_run *run); /* for what has effects and is no step_call */
-
-#define STEP_LEASE_LOST "lease"
 
 /* Whether an earlier run asked this in this release and its answer was not noted: look it up before asking again. operation as in the intents table,
  * "codebuild:StartBuild"; target NULL: any; within_ms: asked so lately, 0: ever. An answer to the same question later on settles it. */

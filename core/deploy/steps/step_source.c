@@ -25,26 +25,15 @@ struct passage {
     struct step_run *run;
     struct s3_upload *upload;
     struct archive_check check;
-    int64_t renewed_ms; /* monotonic */
 };
 
 /* A large archive takes longer than a lease: it is renewed on the way. */
-static int keep_lease(struct passage *passage, struct err *e)
-{
-    int64_t now = clock_monotonic_ms(passage->run->clock);
-
-    if (now - passage->renewed_ms < passage->run->lease_ms / 3)
-        return 0;
-    passage->renewed_ms = now;
-    return step_renew(passage->run, e);
-}
-
 static int pass_on(void *context, const void *bytes, size_t len, struct err *e)
 {
     struct passage *passage = context;
 
     archive_check_add(&passage->check, bytes, len);
-    if (keep_lease(passage, e))
+    if (step_keep(passage->run, e))
         return e->code;
     return s3_upload_add(passage->upload, bytes, len, e);
 }
@@ -59,7 +48,7 @@ static void upload_cleanup(struct s3_upload **upload)
 static int stream(struct step_run *run, const char *key, struct s3_object *out, bool *ending, struct err *e)
 {
     AUTO_UPLOAD struct s3_upload *upload = s3_upload_new(run->aws, run->settings->bucket, key, "application/zip");
-    struct passage passage = { .run = run, .upload = upload, .renewed_ms = clock_monotonic_ms(run->clock) };
+    struct passage passage = { .run = run, .upload = upload };
     int64_t bytes = 0;
 
     s3_upload_guard(upload, step_guard(run));
