@@ -105,14 +105,16 @@ int s3_head_bucket(struct aws *aws, const char *bucket, struct err *e)
     return s3_send(aws, &request, mem, &reply, e);
 }
 
-int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *version_id, struct err *e)
+int s3_delete(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *key,
+              const char *version_id, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     struct s3_request request = { .operation = "DeleteObject",
                                   .action = version_id ? "s3:DeleteObjectVersion" : "s3:DeleteObject",
                                   .method = "DELETE",
                                   .bucket = bucket,
-                                  .key = key };
+                                  .key = key,
+                                  .guard = guard };
     struct http_reply reply;
 
     if (version_id)

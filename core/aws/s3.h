@@ -25,7 +25,9 @@ int s3_head(struct aws *aws, const char *bucket, const char *key, struct arena *
 int s3_head_bucket(struct aws *aws, const char *bucket, struct err *e);
 int s3_bucket_versioned(struct aws *aws, const char *bucket, bool *versioned,
                         struct err *e); /* enabled, not suspended */
-int s3_delete(struct aws *aws, const char *bucket, const char *key, const char *version_id, struct err *e);
+/* A guard is asked before each try, see aws.h; NULL: none. */
+int s3_delete(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *key,
+              const char *version_id, struct err *e);
 
 /* The first of what is kept under a prefix, at most S3_LIST_MAX: every version of every object, delete markers too; and uploads that were never ended. */
 enum { S3_LIST_MAX = 1000 };
@@ -33,11 +35,12 @@ struct s3_kept {
     const char *key;
     const char *id; /* version id, "null" on an unversioned bucket; of an upload its upload id */
 };
-int s3_list_versions(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
-                     size_t *count, struct err *e);
-int s3_list_uploads(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
-                    size_t *count, struct err *e);
-int s3_abort_upload(struct aws *aws, const char *bucket, const char *key, const char *upload_id, struct err *e);
+int s3_list_versions(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *prefix,
+                     struct arena *mem, struct s3_kept **out, size_t *count, struct err *e);
+int s3_list_uploads(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *prefix,
+                    struct arena *mem, struct s3_kept **out, size_t *count, struct err *e);
+int s3_abort_upload(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *key,
+                    const char *upload_id, struct err *e);
 /* The folders right below a prefix, whole ("tenants/shop/"), as an array of texts; those too that hold nothing but old versions. */
 int s3_list_folders(struct aws *aws, const char *bucket, const char *prefix, json_object **out, struct err *e);
 

@@ -38,12 +38,12 @@ static int keep(const json_object *found, const char *id, struct arena *mem, str
     return 0;
 }
 
-int s3_list_versions(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
-                     size_t *count, struct err *e)
+int s3_list_versions(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *prefix,
+                     struct arena *mem, struct s3_kept **out, size_t *count, struct err *e)
 {
-    struct s3_request request = { .operation = "ListObjectVersions",
-                                  .action = "s3:ListBucketVersions",
-                                  .bucket = bucket };
+    struct s3_request request = {
+        .operation = "ListObjectVersions", .action = "s3:ListBucketVersions", .bucket = bucket, .guard = guard
+    };
     const char *query =
         arena_printf(mem, "max-keys=%d&prefix=%s&versions=", S3_LIST_MAX, http_encode(mem, prefix, false));
     AUTO_JSON json_object *reply = NULL;
@@ -63,12 +63,12 @@ int s3_list_versions(struct aws *aws, const char *bucket, const char *prefix, st
     return 0;
 }
 
-int s3_list_uploads(struct aws *aws, const char *bucket, const char *prefix, struct arena *mem, struct s3_kept **out,
-                    size_t *count, struct err *e)
+int s3_list_uploads(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *prefix,
+                    struct arena *mem, struct s3_kept **out, size_t *count, struct err *e)
 {
-    struct s3_request request = { .operation = "ListMultipartUploads",
-                                  .action = "s3:ListBucketMultipartUploads",
-                                  .bucket = bucket };
+    struct s3_request request = {
+        .operation = "ListMultipartUploads", .action = "s3:ListBucketMultipartUploads", .bucket = bucket, .guard = guard
+    };
     const char *query =
         arena_printf(mem, "max-uploads=%d&prefix=%s&uploads=", S3_LIST_MAX, http_encode(mem, prefix, false));
     AUTO_JSON json_object *reply = NULL;
@@ -85,14 +85,16 @@ int s3_list_uploads(struct aws *aws, const char *bucket, const char *prefix, str
     return 0;
 }
 
-int s3_abort_upload(struct aws *aws, const char *bucket, const char *key, const char *upload_id, struct err *e)
+int s3_abort_upload(struct aws *aws, const struct aws_guard *guard, const char *bucket, const char *key,
+                    const char *upload_id, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     struct s3_request request = { .operation = "AbortMultipartUpload",
                                   .action = "s3:AbortMultipartUpload",
                                   .method = "DELETE",
                                   .bucket = bucket,
-                                  .key = key };
+                                  .key = key,
+                                  .guard = guard };
     struct http_reply reply;
 
     request.query = arena_printf(mem, "uploadId=%s", http_encode(mem, upload_id, false));

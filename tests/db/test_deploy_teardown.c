@@ -24,16 +24,69 @@
     "<TagDescriptions><member><ResourceArn>" arn "</ResourceArn><Tags><member><Key>berth:app</Key>"                    \
     "<Value>shop</Value></member></Tags></member></TagDescriptions>"
 
+enum { LEASE_MS = 60000 };
+
 static struct step_harness harness;
 static struct db_pool *admin;
 static struct estate_place place;
+static struct lease lease;
 static int renewals, renewals_left;
 
-static int renew(void *context, struct err *e)
+static int renew(void *holder, struct err *e)
+{
+    (void)holder;
+    renewals++;
+    if (renewals_left-- > 0)
+        return 0;
+    err_set(e, ERR_CONFLICT, "another worker has it");
+    return err_detail(e, LEASE_LOST);
+}
+
+/* A clock whose monotonic time is what a test says; at the nth reading the worker freezes for `frozen_ms`. Calls to AWS take `call_ms`. */
+static struct {
+    int64_t now_ms, frozen_ms, call_ms;
+    int readings, freezes_at;
+    int64_t least_left_ms; /* of the lease, as a call was sent */
+    int timeout_ms;        /* of the last one */
+    const char *meanwhile; /* what happens in the database during the first one */
+} time_of;
+
+static int64_t fake_monotonic_ms(void *context)
 {
     (void)context;
-    renewals++;
-    return renewals_left-- > 0 ? 0 : err_set(e, ERR_CONFLICT, "another worker has it");
+    if (++time_of.readings == time_of.freezes_at)
+        time_of.now_ms += time_of.frozen_ms;
+    return time_of.now_ms;
+}
+
+static int64_t real_now_ms(void *context)
+{
+    (void)context;
+    return clock_now_ms(&clock_system);
+}
+
+static void no_sleep(void *context, int64_t length)
+{
+    (void)context, (void)length;
+}
+
+static const struct clock fake_time = { .now_ms = real_now_ms,
+                                        .monotonic_ms = fake_monotonic_ms,
+                                        .sleep_ms = no_sleep };
+
+static int slow_send(void *context, const struct http_request *request, struct arena *mem, struct http_reply *reply,
+                     struct err *e)
+{
+    struct http fast = fake_http(context);
+
+    if (lease.ends_ms - time_of.now_ms < time_of.least_left_ms)
+        time_of.least_left_ms = lease.ends_ms - time_of.now_ms;
+    time_of.timeout_ms = request->timeout_ms;
+    time_of.now_ms += time_of.call_ms;
+    if (time_of.meanwhile)
+        step_sql(&harness, time_of.meanwhile);
+    time_of.meanwhile = NULL;
+    return fast.send(fast.context, request, mem, reply, e);
 }
 
 static int set_up(void **state)
@@ -45,11 +98,14 @@ static int set_up(void **state)
     admin = harness_pool(harness.database, HARNESS_ADMIN, 1);
     renewals = 0;
     renewals_left = 100;
+    memset(&time_of, 0, sizeof time_of);
+    time_of.least_left_ms = LEASE_MS;
+    lease = (struct lease){ .clock = &fake_time, .length_ms = LEASE_MS, .ends_ms = LEASE_MS, .renew = renew };
     place = (struct estate_place){ .settings = &harness.settings,
                                    .aws = harness.aws,
                                    .partition = "aws",
                                    .account = STEP_ACCOUNT,
-                                   .guard = { renew, NULL },
+                                   .lease = &lease,
                                    .mem = harness.mem };
     return 0;
 }
@@ -182,13 +238,131 @@ static void another_apps_target_group_whose_name_begins_alike_is_not_found(void 
     assert_string_equal(found.things[0].name, "berth-shop-2");
 }
 
+/* Under the lease */
+
+/* AWS takes its time, and each call has this many tries. */
+static void slow_aws(int64_t call_ms, int tries)
+{
+    struct aws_options options = { .region = "eu-central-1",
+                                   .transport = { .send = slow_send, .context = harness.fake },
+                                   .clock = &fake_time,
+                                   .tries = tries };
+    struct err e = { 0 };
+
+    aws_free(harness.aws);
+    assert_int_equal(aws_new(&options, &harness.aws, &e), 0);
+    place.aws = harness.aws;
+    time_of.call_ms = call_ms;
+}
+
+#define REVISION "{\"taskDefinition\":{\"family\":\"berth-shop\",\"revision\":1,\"status\":\"INACTIVE\"}," OURS "}"
+
+static void a_teardown_that_looks_for_longer_than_its_lease_keeps_it(void **state)
+{
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    slow_aws(LEASE_MS / 3, 1);
+    step_expect(&harness, "ListTaskDefinitions", "\"ACTIVE\"", "{\"taskDefinitionArns\":[]}");
+    step_expect(&harness, "ListTaskDefinitions", "\"INACTIVE\"",
+                "{\"taskDefinitionArns\":[\"arn:1\",\"arn:2\"],\"nextToken\":\"t\"}");
+    step_expect(&harness, "ListTaskDefinitions", "\"t\"", "{\"taskDefinitionArns\":[\"arn:3\",\"arn:4\"]}");
+    for (int i = 0; i < 4; i++)
+        step_expect(&harness, "DescribeTaskDefinition", NULL, REVISION);
+
+    assert_int_equal(estate_find(&place, ESTATE_TASK_DEFINITION, "shop", &found, &e), 0);
+
+    assert_int_equal(found.count, 4);
+    assert_true(time_of.now_ms > 2 * LEASE_MS);
+    assert_true(time_of.least_left_ms >= LEASE_MS / 2);
+}
+
+static void archives_that_are_listed_slowly_keep_the_lease(void **state)
+{
+    static const char none[] = "<ListVersionsResult></ListVersionsResult>";
+    struct err e = { 0 };
+    AUTO_ESTATE struct estate found = { 0 };
+    (void)state;
+    slow_aws(LEASE_MS, 1);
+    fake_expect(harness.fake, "GET", "*versions=*", NULL);
+    fake_reply(harness.fake, 200, NULL, none);
+    fake_expect(harness.fake, "GET", "*uploads=*", NULL);
+    fake_reply(harness.fake, 200, NULL, none);
+
+    assert_int_equal(estate_find(&place, ESTATE_SOURCE, "shop", &found, &e), 0);
+
+    assert_true(time_of.least_left_ms > 0);
+}
+
+/* The lease is renewed right before; then the worker sleeps, and the next one has it. */
+static void a_worker_that_froze_past_its_lease_removes_nothing_of_any_kind(void **state)
+{
+    static const struct estate_thing things[] = {
+        { .kind = ESTATE_SERVICE, .name = "berth-shop", .state = "ACTIVE" },
+        { .kind = ESTATE_LISTENER_RULE, .arn = "arn:rule" },
+        { .kind = ESTATE_TARGET_GROUP, .arn = "arn:group" },
+        { .kind = ESTATE_TASK_DEFINITION, .arn = "arn:1", .state = "ACTIVE" },
+        { .kind = ESTATE_TASK_DEFINITION, .arn = "arn:1", .state = "INACTIVE" },
+        { .kind = ESTATE_BUILD_PROJECT, .name = "berth-shop" },
+        { .kind = ESTATE_REPOSITORY, .name = "berth/shop" },
+        { .kind = ESTATE_LOG_GROUP, .name = "/berth/shop" },
+        { .kind = ESTATE_SOURCE, .name = "tenants/shop/a.zip", .arn = "version" },
+        { .kind = ESTATE_SOURCE, .name = "tenants/shop/a.zip", .arn = "u", .state = "upload" },
+        { .kind = ESTATE_SECRET, .name = "berth/hooks/shop", .arn = "arn:secret" },
+    };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof things / sizeof *things; i++) {
+        struct estate_thing thing = things[i];
+        struct err e = { 0 };
+        thing.owner = "shop";
+        thing.name = thing.name ? thing.name : "x";
+        renewals_left = 1;
+        time_of.readings = 0;
+        time_of.freezes_at = 2; /* 1: as the renewal is asked for; 2: as the call is about to be sent */
+        time_of.frozen_ms = LEASE_MS;
+        assert_int_equal(estate_remove(&place, &thing, "shop", &e), ERR_CONFLICT);
+        assert_string_equal(e.detail, LEASE_LOST);
+    }
+
+    assert_int_equal(fake_count(harness.fake), 0);
+}
+
+static void a_removal_without_an_answer_is_not_sent_again_after_the_lease(void **state)
+{
+    const struct estate_thing repository = { .kind = ESTATE_REPOSITORY, .name = "berth/shop", .owner = "shop" };
+    struct err e = { 0 };
+    (void)state;
+    slow_aws(LEASE_MS, 3);
+    step_lose(&harness, "DeleteRepository", "berth/shop");
+    renewals_left = 1;
+
+    assert_int_equal(estate_remove(&place, &repository, "shop", &e), ERR_CONFLICT);
+
+    assert_int_equal(fake_count(harness.fake), 1);
+}
+
+static void a_removal_is_given_no_longer_than_a_short_lease(void **state)
+{
+    const struct estate_thing repository = { .kind = ESTATE_REPOSITORY, .name = "berth/shop", .owner = "shop" };
+    struct err e = { 0 };
+    (void)state;
+    slow_aws(0, 1);
+    lease.length_ms = 4000;
+    step_expect(&harness, "DeleteRepository", "berth/shop", "{}");
+
+    assert_int_equal(estate_remove(&place, &repository, "shop", &e), 0);
+
+    assert_int_equal(time_of.timeout_ms, 3000);
+}
+
 /* A turn */
 
-static void take_turn(void)
+static void take_turn(const struct clock *clock)
 {
     const struct worker_options options = { .settings = &harness.settings, .db = harness.pool, .aws = harness.aws };
     struct turn_place turn = {
-        .options = &options, .clock = &clock_system, .partition = "aws", .account = STEP_ACCOUNT, .lease_ms = 60000
+        .options = &options, .clock = clock, .partition = "aws", .account = STEP_ACCOUNT, .lease_ms = LEASE_MS
     };
     struct err e = { 0 };
     bool taken = false;
@@ -221,7 +395,7 @@ static void a_group_that_a_missed_rule_still_uses_has_that_rule_removed(void **s
     step_expect(&harness, "DescribeTags", "rule", TAGGED("arn:rule"));
     step_expect(&harness, "DeleteRule", "rule", "");
 
-    take_turn();
+    take_turn(&clock_system);
 
     assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'target group' AND error IS NULL"
                                      " FROM berth.teardowns)"));
@@ -244,7 +418,7 @@ static void a_missed_rule_that_is_shown_twice_is_removed_once(void **state)
     step_expect(&harness, "DeleteRule", "rule", "");
     step_refuse(&harness, "DeleteRule", "rule", "RuleNotFound", "One or more rules not found");
 
-    take_turn();
+    take_turn(&clock_system);
 
     assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'target group' AND error IS NULL"
                                      " FROM berth.teardowns)"));
@@ -260,7 +434,7 @@ static void a_removal_that_is_denied_waits_for_the_permission_and_names_its_stat
     step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
     step_refuse(&harness, "DeleteService", "berth-shop", "AccessDeniedException", DENIED);
 
-    take_turn();
+    take_turn(&clock_system);
 
     assert_true(step_holds(&harness,
                            "(SELECT state = 'running' AND step = 'service' AND error LIKE '%ecs:DeleteService%'"
@@ -274,9 +448,24 @@ static void a_permission_that_stays_missing_ends_the_teardown_with_its_statement
     step_expect(&harness, "DescribeServices", NULL, SERVICE(OURS, "ACTIVE"));
     step_refuse(&harness, "DeleteService", "berth-shop", "AccessDeniedException", DENIED);
 
-    take_turn();
+    take_turn(&clock_system);
 
     assert_true(step_holds(&harness, "(SELECT state = 'failed' AND hint LIKE '%RemoveTenants%' FROM berth.teardowns)"));
+}
+
+static void a_worker_that_lost_the_teardown_does_not_go_on_looking(void **state)
+{
+    (void)state;
+    start_at("UPDATE berth.teardowns SET step = 'task definitions'");
+    slow_aws(LEASE_MS, 1);
+    time_of.meanwhile = "UPDATE berth.teardowns SET lease_token = lease_token + 1000";
+    step_expect(&harness, "ListTaskDefinitions", "\"ACTIVE\"", "{\"taskDefinitionArns\":[\"arn:1\",\"arn:2\"]}");
+
+    take_turn(&fake_time);
+
+    assert_int_equal(fake_count(harness.fake), 1);
+    assert_true(step_holds(&harness, "(SELECT state = 'running' AND step = 'task definitions' AND lease_until > now()"
+                                     " AND error IS NULL AND lease_token > 1000 FROM berth.teardowns)"));
 }
 
 /* The database */
@@ -413,6 +602,12 @@ int main(int argc, char **argv)
         TEST(a_service_that_drains_is_waited_for_and_not_deleted_again),
         TEST(an_inactive_service_is_absent),
         TEST(another_apps_target_group_whose_name_begins_alike_is_not_found),
+        TEST(a_teardown_that_looks_for_longer_than_its_lease_keeps_it),
+        TEST(archives_that_are_listed_slowly_keep_the_lease),
+        TEST(a_worker_that_froze_past_its_lease_removes_nothing_of_any_kind),
+        TEST(a_removal_without_an_answer_is_not_sent_again_after_the_lease),
+        TEST(a_removal_is_given_no_longer_than_a_short_lease),
+        TEST(a_worker_that_lost_the_teardown_does_not_go_on_looking),
         TEST(a_group_that_a_missed_rule_still_uses_has_that_rule_removed),
         TEST(a_missed_rule_that_is_shown_twice_is_removed_once),
         TEST(a_removal_that_is_denied_waits_for_the_permission_and_names_its_statement),

@@ -317,10 +317,10 @@ static void keys_are_encoded_and_dotted_or_moved_buckets_go_into_the_path(void *
     expect(f, "DELETE", "https://s3.eu-west-1.amazonaws.com/my.bucket/k", 204, NULL, "");
     expect(f, "DELETE", "http://127.0.0.1:5000/bucket/k", 204, NULL, "");
 
-    assert_int_equal(s3_delete(f->aws, "bucket", "a/b c+é", "v/1", &f->e), 0);
-    assert_int_equal(s3_delete(f->aws, "my.bucket", "k", NULL, &f->e), 0);
+    assert_int_equal(s3_delete(f->aws, NULL, "bucket", "a/b c+é", "v/1", &f->e), 0);
+    assert_int_equal(s3_delete(f->aws, NULL, "my.bucket", "k", NULL, &f->e), 0);
     setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000", 1);
-    assert_int_equal(s3_delete(f->aws, "bucket", "k", NULL, &f->e), 0);
+    assert_int_equal(s3_delete(f->aws, NULL, "bucket", "k", NULL, &f->e), 0);
 
     fake_done(f->fake);
     assert_string_equal(fake_header(f->fake, 0, "host"), "bucket.s3.eu-west-1.amazonaws.com");

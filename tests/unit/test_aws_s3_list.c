@@ -56,7 +56,7 @@ static void reply(struct fixture *f, const char *url, const char *body)
 
 static int versions(struct fixture *f)
 {
-    return s3_list_versions(f->aws, "sources", "tenants/shop/", f->mem, &f->kept, &f->count, &f->e);
+    return s3_list_versions(f->aws, NULL, "sources", "tenants/shop/", f->mem, &f->kept, &f->count, &f->e);
 }
 
 static void a_denied_listing_names_the_bucket_and_the_permission(void **state)
@@ -112,7 +112,7 @@ static void an_upload_that_went_meanwhile_is_aborted(void **state)
     fake_expect(f->fake, "DELETE", "*?uploadId=u%2F1", NULL);
     fake_reply(f->fake, 404, NULL, "<Error><Code>NoSuchUpload</Code><Message>gone</Message></Error>");
 
-    assert_int_equal(s3_abort_upload(f->aws, "sources", "tenants/shop/a.zip", "u/1", &f->e), 0);
+    assert_int_equal(s3_abort_upload(f->aws, NULL, "sources", "tenants/shop/a.zip", "u/1", &f->e), 0);
 }
 
 static void folders_are_read_page_by_page(void **state)

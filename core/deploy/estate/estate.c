@@ -65,21 +65,62 @@ void estate_add(struct estate_place *place, struct estate *out, const struct est
                                                        .is = thing->is };
 }
 
-int estate_renew(struct estate_place *place, struct err *e)
+const struct aws_guard *estate_to_look(struct estate_place *place, struct aws_guard *room)
 {
-    return place->guard.renew ? place->guard.renew(place->guard.context, e) : 0;
+    if (!place->lease)
+        return NULL;
+    *room = lease_to_look(place->lease);
+    return room;
+}
+
+int estate_to_change(struct estate_place *place, struct aws_guard *room, const struct aws_guard **guard, struct err *e)
+{
+    *guard = NULL;
+    if (!place->lease)
+        return 0;
+    if (lease_renew(place->lease, e))
+        return e->code;
+    *room = lease_to_change(place->lease);
+    *guard = room;
+    return 0;
+}
+
+int estate_read(struct estate_place *place, const struct aws_service *service, const char *operation, json_object *ask,
+                json_object **reply, struct err *e)
+{
+    struct aws_guard room;
+
+    return aws_call_guarded(place->aws, estate_to_look(place, &room), service, operation, ask, reply, e);
+}
+
+int estate_read_paged(struct estate_place *place, const struct aws_service *service, const char *operation,
+                      json_object *ask, const struct aws_paging *paging, json_object **array, struct err *e)
+{
+    struct aws_guard room;
+
+    return aws_call_paged_guarded(place->aws, estate_to_look(place, &room), service, operation, ask, paging, array, e);
+}
+
+int estate_change(struct estate_place *place, const struct aws_service *service, const char *operation,
+                  json_object *ask, json_object **reply, struct err *e)
+{
+    struct aws_guard room;
+    const struct aws_guard *guard;
+    int code;
+
+    if (estate_to_change(place, &room, &guard, e))
+        return e->code;
+    TEST_POINT("teardown", operation, "before");
+    code = aws_call_guarded(place->aws, guard, service, operation, ask, reply, e);
+    TEST_POINT("teardown", operation, "after");
+    return code;
 }
 
 int estate_ask(struct estate_place *place, const struct aws_service *service, const char *operation, json_object *ask,
                const char *gone, struct err *e)
 {
-    int code;
+    int code = estate_change(place, service, operation, ask, NULL, e);
 
-    if (estate_renew(place, e))
-        return e->code;
-    TEST_POINT("teardown", operation, "before");
-    code = aws_call(place->aws, service, operation, ask, NULL, e);
-    TEST_POINT("teardown", operation, "after");
     return code && !(gone && err_is(e, gone)) ? code : 0;
 }
 

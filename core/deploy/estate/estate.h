@@ -8,6 +8,7 @@
 #define BERTH_DEPLOY_ESTATE_H
 
 #include "core/aws/aws.h"
+#include "core/deploy/lease.h"
 #include "core/deploy/settings.h"
 
 /* In the order in which they are removed: each before what it stands on. */
@@ -42,18 +43,12 @@ struct estate {
 void estate_cleanup(struct estate *estate);
 #define AUTO_ESTATE __attribute__((cleanup(estate_cleanup)))
 
-/* Asked before each call that changes AWS: a lease to renew. An error keeps the call from being made. */
-struct estate_guard {
-    int (*renew)(void *context, struct err *e);
-    void *context;
-};
-
 struct estate_place {
     const struct settings *settings;
     struct aws *aws;
     const char *partition, *account;
     const char *more_listener; /* the app's slot, where its listener is no longer in the settings; NULL: none */
-    struct estate_guard guard; /* renew NULL: nothing to ask */
+    struct lease *lease;       /* every call keeps to it, see lease.h; NULL: a person's, who holds none */
     struct arena *mem;
 };
 

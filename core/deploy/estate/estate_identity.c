@@ -8,6 +8,13 @@
 
 enum { PROJECTS_DESCRIBED_MAX = 100 };
 
+static const struct aws_paging paged_projects = { "projects", "nextToken", "nextToken" };
+static const struct aws_paging paged_repositories = { "repositories", "nextToken", "nextToken" };
+static const struct aws_paging paged_log_groups = { "logGroups", "nextToken", "nextToken" };
+static const struct aws_paging paged_roles = { "Roles", "Marker", "Marker" };
+static const struct aws_paging paged_policies = { "PolicyNames", "Marker", "Marker" };
+static const struct aws_paging paged_attached = { "AttachedPolicies", "Marker", "Marker" };
+
 /* Build projects */
 
 static int projects_describe(struct estate_place *place, const json_object *names, const char *app, struct estate *out,
@@ -17,7 +24,7 @@ static int projects_describe(struct estate_place *place, const json_object *name
 
     if (json_length(names) == 0)
         return 0;
-    if (aws_call(place->aws, &CODEBUILD, "BatchGetProjects", ask, &reply, e))
+    if (estate_read(place, &CODEBUILD, "BatchGetProjects", ask, &reply, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(reply, "/projects")); i++) {
         json_object *project = json_item(json_at(reply, "/projects"), i);
@@ -40,7 +47,7 @@ int estate_find_project(struct estate_place *place, const char *app, struct esta
         json_append(some, json_text(name_build_project(place->mem, app)));
         return projects_describe(place, some, app, out, e);
     }
-    if (aws_call_paged(place->aws, &CODEBUILD, "ListProjects", ask, "projects", "nextToken", "nextToken", &names, e))
+    if (estate_read_paged(place, &CODEBUILD, "ListProjects", ask, &paged_projects, &names, e))
         return e->code;
     for (size_t i = 0; i < json_length(names); i++) {
         const char *name = json_find_text(json_item(names, i), "", place->mem);
@@ -69,7 +76,7 @@ static int add_tagged(struct estate_place *place, const struct aws_service *serv
 {
     AUTO_JSON json_object *ask = json_build("{s:s}", "resourceArn", thing->arn), *reply = NULL;
 
-    if (aws_call(place->aws, service, "ListTagsForResource", ask, &reply, e))
+    if (estate_read(place, service, "ListTagsForResource", ask, &reply, e))
         return e->code == ERR_NOT_FOUND ? 0 : (int)e->code; /* it went meanwhile */
     thing->owner = tag_find(json_at(reply, "/tags"), NAMES_TAG_APP, place->mem);
     if (app || thing->owner)
@@ -85,8 +92,7 @@ int estate_find_repository(struct estate_place *place, const char *app, struct e
 
     if (app)
         json_put(ask, "repositoryNames", json_build("[s]", name_repository(place->mem, app)));
-    if (aws_call_paged(place->aws, &ECR, "DescribeRepositories", ask, "repositories", "nextToken", "nextToken", &all,
-                       e))
+    if (estate_read_paged(place, &ECR, "DescribeRepositories", ask, &paged_repositories, &all, e))
         return err_is(e, "RepositoryNotFoundException") ? 0 : (int)e->code;
     for (size_t i = 0; i < json_length(all); i++) {
         struct estate_thing thing = { .kind = ESTATE_REPOSITORY, .is = json_item(all, i) };
@@ -113,7 +119,7 @@ int estate_find_log_group(struct estate_place *place, const char *app, struct es
     const char *wanted = app ? name_log_group(place->mem, app) : "/berth/";
     AUTO_JSON json_object *ask = json_build("{s:s}", "logGroupNamePrefix", wanted), *all = NULL;
 
-    if (aws_call_paged(place->aws, &LOGS, "DescribeLogGroups", ask, "logGroups", "nextToken", "nextToken", &all, e))
+    if (estate_read_paged(place, &LOGS, "DescribeLogGroups", ask, &paged_log_groups, &all, e))
         return e->code;
     for (size_t i = 0; i < json_length(all); i++) {
         struct estate_thing thing = { .kind = ESTATE_LOG_GROUP, .is = json_item(all, i) };
@@ -142,7 +148,7 @@ static int role_find(struct estate_place *place, const char *name, const char *a
     AUTO_JSON json_object *ask = json_build("{s:s}", "RoleName", name), *reply = NULL;
     struct estate_thing thing = { .kind = ESTATE_ROLE, .name = name };
 
-    if (aws_call(place->aws, &IAM, "GetRole", ask, &reply, e))
+    if (estate_read(place, &IAM, "GetRole", ask, &reply, e))
         return err_is(e, "NoSuchEntity") ? 0 : (int)e->code;
     if (json_read_text(reply, "/Role/Arn", place->mem, &thing.arn, e))
         return e->code;
@@ -158,7 +164,7 @@ static int roles_list(struct estate_place *place, struct estate *out, struct err
 {
     AUTO_JSON json_object *ask = json_build("{s:s}", "PathPrefix", "/"), *all = NULL;
 
-    if (aws_call_paged(place->aws, &IAM, "ListRoles", ask, "Roles", "Marker", "Marker", &all, e))
+    if (estate_read_paged(place, &IAM, "ListRoles", ask, &paged_roles, &all, e))
         return e->code;
     for (size_t i = 0; i < json_length(all); i++) {
         const char *name = json_find_text(json_item(all, i), "/RoleName", place->mem);
@@ -185,7 +191,7 @@ static int policies_remove(struct estate_place *place, const char *role, struct 
     AUTO_JSON json_object *ask = json_build("{s:s}", "RoleName", role);
     AUTO_JSON json_object *names = NULL, *attached = NULL;
 
-    if (aws_call_paged(place->aws, &IAM, "ListRolePolicies", ask, "PolicyNames", "Marker", "Marker", &names, e))
+    if (estate_read_paged(place, &IAM, "ListRolePolicies", ask, &paged_policies, &names, e))
         return e->code;
     for (size_t i = 0; i < json_length(names); i++) {
         const char *name = json_find_text(json_item(names, i), "", place->mem);
@@ -193,8 +199,7 @@ static int policies_remove(struct estate_place *place, const char *role, struct 
         if (estate_ask(place, &IAM, "DeleteRolePolicy", one, "NoSuchEntity", e))
             return e->code;
     }
-    if (aws_call_paged(place->aws, &IAM, "ListAttachedRolePolicies", ask, "AttachedPolicies", "Marker", "Marker",
-                       &attached, e))
+    if (estate_read_paged(place, &IAM, "ListAttachedRolePolicies", ask, &paged_attached, &attached, e))
         return e->code;
     for (size_t i = 0; i < json_length(attached); i++) {
         const char *arn = json_find_text(json_item(attached, i), "/PolicyArn", place->mem);

@@ -8,6 +8,9 @@
 
 enum { TAGS_ASKED_MAX = 20 };
 
+static const struct aws_paging paged_rules = { "Rules", "NextMarker", "Marker" };
+static const struct aws_paging paged_target_groups = { "TargetGroups", "NextMarker", "Marker" };
+
 /* The tags of items[from..], at most TAGS_ASKED_MAX of them, as an array of {ResourceArn, Tags}. */
 static int tags_read(struct estate_place *place, const json_object *items, const char *arn_at, size_t from,
                      json_object **tags, struct err *e)
@@ -18,7 +21,7 @@ static int tags_read(struct estate_place *place, const json_object *items, const
     for (size_t i = from; i < json_length(items) && i < from + TAGS_ASKED_MAX; i++)
         json_append(arns, json_text(json_find_text(json_item(items, i), arn_at, place->mem)));
     ask = json_build("{s:O}", "ResourceArns", arns);
-    if (aws_call(place->aws, &ELBV2, "DescribeTags", ask, &reply, e))
+    if (estate_read(place, &ELBV2, "DescribeTags", ask, &reply, e))
         return e->code;
     *tags = json_hold(json_at(reply, "/TagDescriptions"));
     return 0;
@@ -73,7 +76,7 @@ static int rules_of_listener(struct estate_place *place, const char *listener, c
     const struct look look = { ESTATE_LISTENER_RULE, "/RuleArn", "/Conditions/0/HostHeaderConfig/Values/0",
                                app ? name_host(place->mem, app, place->settings->domain) : NULL };
 
-    if (aws_call_paged(place->aws, &ELBV2, "DescribeRules", ask, "Rules", "NextMarker", "Marker", &rules, e))
+    if (estate_read_paged(place, &ELBV2, "DescribeRules", ask, &paged_rules, &rules, e))
         return err_is(e, "ListenerNotFound") ? 0 : (int)e->code;
     for (size_t i = 0; i < json_length(rules); i++) {
         json_object *rule = json_item(rules, i);
@@ -124,8 +127,7 @@ int estate_find_target_groups(struct estate_place *place, const char *app, struc
     AUTO_JSON json_object *ask = json_new_object(), *all = NULL, *ours = json_new_array();
     const struct look look = { ESTATE_TARGET_GROUP, "/TargetGroupArn", "/TargetGroupName", NULL };
 
-    if (aws_call_paged(place->aws, &ELBV2, "DescribeTargetGroups", ask, "TargetGroups", "NextMarker", "Marker", &all,
-                       e))
+    if (estate_read_paged(place, &ELBV2, "DescribeTargetGroups", ask, &paged_target_groups, &all, e))
         return e->code;
     for (size_t i = 0; i < json_length(all); i++)
         if (is_group_of(place->mem, json_find_text(json_item(all, i), "/TargetGroupName", place->mem), app))

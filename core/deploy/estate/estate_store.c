@@ -12,6 +12,8 @@ enum { RECOVERY_DAYS = 7 }; /* the least that Secrets Manager takes */
 
 static const char tenants[] = "tenants/", upload[] = "upload", folder[] = "folder";
 
+static const struct aws_paging paged_secrets = { "SecretList", "NextToken", "NextToken" };
+
 /* Source archives */
 
 static void add_kept(struct estate_place *place, const char *app, const struct s3_kept *kept, size_t count,
@@ -52,11 +54,14 @@ int estate_find_sources(struct estate_place *place, const char *app, struct esta
     const char *prefix = app ? arena_printf(place->mem, "%s%s/", tenants, app) : NULL;
     struct s3_kept *versions, *uploads;
     size_t version_count, upload_count;
+    struct aws_guard room;
 
     if (!app)
         return folders_list(place, out, e);
-    if (s3_list_versions(place->aws, bucket, prefix, place->mem, &versions, &version_count, e) ||
-        s3_list_uploads(place->aws, bucket, prefix, place->mem, &uploads, &upload_count, e))
+    if (s3_list_versions(place->aws, estate_to_look(place, &room), bucket, prefix, place->mem, &versions,
+                         &version_count, e) ||
+        s3_list_uploads(place->aws, estate_to_look(place, &room), bucket, prefix, place->mem, &uploads, &upload_count,
+                        e))
         return e->code;
     add_kept(place, app, versions, version_count, NULL, out);
     add_kept(place, app, uploads, upload_count, upload, out);
@@ -67,13 +72,15 @@ int estate_remove_source(struct estate_place *place, const struct estate_thing *
 {
     const char *bucket = place->settings->bucket;
     bool is_upload = thing->state && strcmp(thing->state, upload) == 0;
+    const struct aws_guard *guard;
+    struct aws_guard room;
     int code;
 
-    if (estate_renew(place, e))
+    if (estate_to_change(place, &room, &guard, e))
         return e->code;
     TEST_POINT("teardown", is_upload ? "AbortMultipartUpload" : "DeleteObject", "before");
-    code = is_upload ? s3_abort_upload(place->aws, bucket, thing->name, thing->arn, e)
-                     : s3_delete(place->aws, bucket, thing->name, thing->arn, e);
+    code = is_upload ? s3_abort_upload(place->aws, guard, bucket, thing->name, thing->arn, e)
+                     : s3_delete(place->aws, guard, bucket, thing->name, thing->arn, e);
     TEST_POINT("teardown", is_upload ? "AbortMultipartUpload" : "DeleteObject", "after");
     return code;
 }
@@ -85,7 +92,7 @@ static int secret_find(struct estate_place *place, const char *name, const char 
     AUTO_JSON json_object *ask = json_build("{s:s}", "SecretId", name), *reply = NULL;
     struct estate_thing thing = { .kind = ESTATE_SECRET };
 
-    if (aws_call(place->aws, &SECRETSMANAGER, "DescribeSecret", ask, &reply, e))
+    if (estate_read(place, &SECRETSMANAGER, "DescribeSecret", ask, &reply, e))
         return err_is(e, "ResourceNotFoundException") ? 0 : (int)e->code;
     if (json_at(reply, "/DeletedDate")) /* it is on its way out */
         return 0;
@@ -103,8 +110,7 @@ static int secrets_list(struct estate_place *place, struct estate *out, struct e
     AUTO_JSON json_object *ask = json_build("{s:[{s:s, s:[s]}]}", "Filters", "Key", "name", "Values", "berth/");
     AUTO_JSON json_object *all = NULL;
 
-    if (aws_call_paged(place->aws, &SECRETSMANAGER, "ListSecrets", ask, "SecretList", "NextToken", "NextToken", &all,
-                       e))
+    if (estate_read_paged(place, &SECRETSMANAGER, "ListSecrets", ask, &paged_secrets, &all, e))
         return e->code;
     for (size_t i = 0; i < json_length(all); i++) {
         json_object *secret = json_item(all, i);

@@ -1,12 +1,15 @@
 /* Builds, services and task definitions: what runs. */
 #include <string.h>
 
-#include "core/base/test_point.h"
 #include "core/deploy/estate/estate_kinds.h"
 #include "core/deploy/estate/ownership.h"
 #include "core/tenant/names.h"
 
 enum { SERVICES_DESCRIBED_MAX = 10, BUILDS_DESCRIBED_MAX = 100 };
+
+static const struct aws_paging paged_services = { "serviceArns", "nextToken", "nextToken" };
+static const struct aws_paging paged_definitions = { "taskDefinitionArns", "nextToken", "nextToken" };
+static const struct aws_paging paged_families = { "families", "nextToken", "nextToken" };
 
 /* Builds */
 
@@ -17,12 +20,12 @@ static int running_builds(struct estate_place *place, const char *project, json_
 
     *running = NULL;
     /* The newest page: builds of a project begin one after the other, so one that runs is not behind a hundred that ended. */
-    if (aws_call(place->aws, &CODEBUILD, "ListBuildsForProject", list, &ids, e))
+    if (estate_read(place, &CODEBUILD, "ListBuildsForProject", list, &ids, e))
         return err_is(e, "ResourceNotFoundException") ? 0 : (int)e->code;
     if (json_length(json_at(ids, "/ids")) == 0)
         return 0;
     by_id = json_build("{s:O}", "ids", json_at(ids, "/ids"));
-    if (aws_call(place->aws, &CODEBUILD, "BatchGetBuilds", by_id, &reply, e))
+    if (estate_read(place, &CODEBUILD, "BatchGetBuilds", by_id, &reply, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(reply, "/builds")); i++) {
         json_object *build = json_item(json_at(reply, "/builds"), i);
@@ -66,7 +69,7 @@ static int services_describe(struct estate_place *place, const json_object *name
         json_build("{s:s, s:O, s:[s]}", "cluster", place->settings->cluster, "services", names, "include", "TAGS");
     AUTO_JSON json_object *reply = NULL;
 
-    if (aws_call(place->aws, &ECS, "DescribeServices", ask, &reply, e))
+    if (estate_read(place, &ECS, "DescribeServices", ask, &reply, e))
         return e->code;
     for (size_t i = 0; i < json_length(json_at(reply, "/services")); i++) {
         json_object *service = json_item(json_at(reply, "/services"), i);
@@ -91,7 +94,7 @@ int estate_find_service(struct estate_place *place, const char *app, struct esta
         names = json_build("[s]", name_service(place->mem, app));
         return services_describe(place, names, app, out, e);
     }
-    if (aws_call_paged(place->aws, &ECS, "ListServices", ask, "serviceArns", "nextToken", "nextToken", &names, e))
+    if (estate_read_paged(place, &ECS, "ListServices", ask, &paged_services, &names, e))
         return e->code;
     for (size_t from = 0; from < json_length(names); from += SERVICES_DESCRIBED_MAX) {
         AUTO_JSON json_object *some = json_new_array();
@@ -127,7 +130,7 @@ static int definition_add(struct estate_place *place, const char *arn, const cha
     const char *found;
 
     /* ECS has no code of its own for a task definition that isn't there. */
-    if (aws_call(place->aws, &ECS, "DescribeTaskDefinition", ask, &reply, e))
+    if (estate_read(place, &ECS, "DescribeTaskDefinition", ask, &reply, e))
         return err_is(e, "ClientException") && strstr(e->message, "Unable to describe") ? 0 : (int)e->code;
     if (json_read_text(reply, "/taskDefinition/family", place->mem, &found, e) ||
         json_read_text(reply, "/taskDefinition/status", place->mem, &thing.state, e))
@@ -147,8 +150,7 @@ static int definitions_of(struct estate_place *place, const char *family, const 
     AUTO_JSON json_object *ask = json_build("{s:s, s:s}", "familyPrefix", family, "status", status);
     AUTO_JSON json_object *arns = NULL;
 
-    if (aws_call_paged(place->aws, &ECS, "ListTaskDefinitions", ask, "taskDefinitionArns", "nextToken", "nextToken",
-                       &arns, e))
+    if (estate_read_paged(place, &ECS, "ListTaskDefinitions", ask, &paged_definitions, &arns, e))
         return e->code;
     for (size_t i = 0; i < json_length(arns); i++)
         if (definition_add(place, json_find_text(json_item(arns, i), "", place->mem), family, out, e))
@@ -162,8 +164,7 @@ static int families_list(struct estate_place *place, struct estate *out, struct 
     AUTO_JSON json_object *ask = json_build("{s:s, s:s}", "familyPrefix", "berth-", "status", "ACTIVE");
     AUTO_JSON json_object *families = NULL;
 
-    if (aws_call_paged(place->aws, &ECS, "ListTaskDefinitionFamilies", ask, "families", "nextToken", "nextToken",
-                       &families, e))
+    if (estate_read_paged(place, &ECS, "ListTaskDefinitionFamilies", ask, &paged_families, &families, e))
         return e->code;
     for (size_t i = 0; i < json_length(families); i++) {
         const char *family = json_find_text(json_item(families, i), "", place->mem);
@@ -193,17 +194,13 @@ int estate_remove_task_definition(struct estate_place *place, const struct estat
     AUTO_JSON json_object *one = json_build("{s:s}", "taskDefinition", thing->arn);
     AUTO_JSON json_object *ask = json_build("{s:[s]}", "taskDefinitions", thing->arn), *reply = NULL;
     const char *reason;
-    int code;
 
     if (strcmp(thing->state, "ACTIVE") == 0 && estate_ask(place, &ECS, "DeregisterTaskDefinition", one, NULL, e))
         return e->code;
-    if (estate_renew(place, e))
+    if (estate_change(place, &ECS, "DeleteTaskDefinitions", ask, &reply, e))
         return e->code;
-    TEST_POINT("teardown", "DeleteTaskDefinitions", "before");
-    code = aws_call(place->aws, &ECS, "DeleteTaskDefinitions", ask, &reply, e);
-    TEST_POINT("teardown", "DeleteTaskDefinitions", "after");
-    if (code || json_length(json_at(reply, "/failures")) == 0)
-        return code;
+    if (json_length(json_at(reply, "/failures")) == 0)
+        return 0;
     reason = json_find_text(reply, "/failures/0/reason", place->mem);
     return err_set(e, ERR_CONFLICT, "Task definition %s was not deleted: %s", thing->name,
                    reason ? reason : "no reason");

@@ -2,9 +2,9 @@
  * teardown - takes an app away: everything it has on AWS, in the reverse order of its making, and then its name.
  *
  * Starting one is a transaction of the admin login: from then on the app takes no pushes, its queued releases are cancelled and the running one is halted.
- * Workers carry it out under a lease, step by step. Each step looks at what is there, removes what is the app's by tag, and looks again: only what AWS says
- * is absent loses its row in resources. So a teardown may end and begin again at any point, and each try does what is left. There are no intents: a
- * removal that was asked for twice is a success, and whoever repeats a step looks first anyway.
+ * Workers carry it out under a lease, which every call to AWS keeps to (see lease.h), step by step. Each step looks at what is there, removes what is the app's by
+ * tag, and looks again: only what AWS says is absent loses its row in resources. So a teardown may end and begin again at any point, and each try does what is
+ * left. There are no intents: a removal that was asked for twice is a success, and whoever repeats a step looks first anyway.
  * History (releases, timeline, audit log) stays; the name can be given to a new app, whose releases' numbers go on.
  */
 #ifndef BERTH_DEPLOY_TEARDOWN_H

@@ -22,6 +22,7 @@ struct teardown_run {
     struct arena *mem;
     const char *app;
     int64_t token;
+    struct lease lease;
     struct teardown teardown;
     struct estate_place estate;
 };
@@ -37,12 +38,13 @@ struct teardown_step {
 
 static int lost(const struct teardown_run *run, struct err *e)
 {
-    return err_set(e, ERR_CONFLICT, "another worker has taken over the teardown of %s", run->app);
+    err_set(e, ERR_CONFLICT, "another worker has taken over the teardown of %s", run->app);
+    return err_detail(e, LEASE_LOST);
 }
 
-static int renew(void *context, struct err *e)
+static int renew(void *holder, struct err *e)
 {
-    struct teardown_run *run = context;
+    struct teardown_run *run = holder;
     AUTO_ROWS struct db_rows *rows = NULL;
 
     TEST_POINT("teardown", "lease", "before");
@@ -335,7 +337,7 @@ static int load(struct teardown_run *run, struct err *e)
         .partition = place->partition,
         .account = place->account,
         .more_listener = db_count(slot) > 0 ? db_get_copy(slot, 0, "listener_arn", run->mem) : NULL,
-        .guard = { renew, run },
+        .lease = &run->lease,
         .mem = run->mem,
     };
     return run->teardown.lease_token == run->token ? 0 : lost(run, e);
@@ -381,6 +383,7 @@ int teardown_take(struct turn_place *place, const char *worker_name, bool *taken
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_ROWS struct db_rows *rows = NULL;
     struct teardown_run run = { .place = place };
+    int64_t asked_ms = clock_monotonic_ms(place->clock);
 
     TEST_POINT("teardown", "claim", "before");
     if (db_query_once(place->options->db, NULL, QUERY_TEARDOWN_CLAIM, &rows, e, db_text(worker_name),
@@ -392,6 +395,11 @@ int teardown_take(struct turn_place *place, const char *worker_name, bool *taken
     TEST_POINT("teardown", "claim", "after");
     run.app = db_get_copy(rows, 0, "app_name", mem);
     run.token = db_get_int(rows, 0, "lease_token");
+    run.lease = (struct lease){ .clock = place->clock,
+                                .length_ms = place->lease_ms,
+                                .ends_ms = asked_ms + place->lease_ms,
+                                .renew = renew,
+                                .holder = &run };
     while (advance(&run))
         continue;
     return 0;
