@@ -132,6 +132,102 @@ static void a_slot_without_a_rule_is_freed(void **state)
     assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.listener_slots)"));
 }
 
+/* Between the look and the fix minutes may pass. */
+
+#define SLOT(priority, app)                                                                                            \
+    "INSERT INTO berth.listener_slots (listener_arn, priority, app_name) VALUES ('" STEP_LISTENER "', " priority       \
+    ", " app ");"
+#define RECORD(kind, name, arn)                                                                                        \
+    "INSERT INTO berth.resources (app_name, kind, name, arn, spec_hash) VALUES ('shop', '" kind "', '" name "', '" arn \
+    "', 'x');"
+#define OTHER_APP                                                                                                      \
+    "INSERT INTO berth.apps (app_name, repository, webhook_policy) VALUES ('weblog', 'acme/weblog', 'github');"
+
+static void find_a_slot_without_a_rule(void)
+{
+    step_sql(&harness, SLOT("1", "'shop'"));
+    expect_rules("", "");
+    compare_slots();
+    assert_int_equal(found.items[0].kind, FINDING_SLOT_FREE);
+}
+
+static void a_slot_whose_rule_came_meanwhile_is_kept(void **state)
+{
+    (void)state;
+    find_a_slot_without_a_rule();
+    step_sql(&harness, RECORD("listener_rule", "h", "arn:rule"));
+
+    fix(false);
+
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.listener_slots WHERE app_name = 'shop')"));
+    assert_null(found.items[0].fixed);
+    assert_non_null(strstr(found.items[0].hint, "left alone"));
+}
+
+static void a_slot_that_another_app_took_meanwhile_is_kept(void **state)
+{
+    (void)state;
+    find_a_slot_without_a_rule();
+    step_sql(&harness, OTHER_APP "UPDATE berth.listener_slots SET app_name = 'weblog'");
+
+    fix(false);
+
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.listener_slots WHERE app_name = 'weblog')"));
+    assert_null(found.items[0].fixed);
+}
+
+static void a_slot_of_nobody_without_a_rule_is_freed(void **state)
+{
+    (void)state;
+    step_sql(&harness, SLOT("1", "NULL"));
+    expect_rules("", "");
+
+    compare_slots();
+    fix(false);
+
+    assert_non_null(found.items[0].fixed);
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.listener_slots)"));
+}
+
+static void a_priority_that_one_of_ours_took_meanwhile_is_not_marked_as_somebody_elses(void **state)
+{
+    (void)state;
+    expect_rules(RULE("3", "arn:foreign"), "");
+    compare_slots();
+    step_sql(&harness, SLOT("3", "'shop'"));
+
+    fix(false);
+
+    assert_true(step_holds(&harness, "(SELECT app_name FROM berth.listener_slots) = 'shop'"));
+    assert_null(found.items[0].fixed);
+}
+
+static void a_slot_is_not_moved_once_a_release_has_begun(void **state)
+{
+    (void)state;
+    step_sql(&harness, SLOT("1", "'shop'") RECORD("listener_rule", "h", "arn:ours"));
+    expect_rules(RULE("9", "arn:ours"), TAG("arn:ours", "shop"));
+    compare_slots();
+    step_sql(&harness, "UPDATE berth.releases SET state = 'running', finished_at = NULL");
+
+    fix(false);
+
+    assert_true(step_holds(&harness, "(SELECT priority FROM berth.listener_slots) = 1"));
+    assert_null(found.items[0].fixed);
+}
+
+static void the_rule_of_an_app_that_this_database_never_had_is_somebody_elses(void **state)
+{
+    (void)state;
+    expect_rules(RULE("4", "arn:theirs"), TAG("arn:theirs", "theirs"));
+
+    compare_slots();
+    fix(false);
+
+    assert_true(
+        step_holds(&harness, "EXISTS (SELECT FROM berth.listener_slots WHERE priority = 4 AND app_name IS NULL)"));
+}
+
 static void give(enum finding_kind kind, const char *hint)
 {
     const struct finding finding = { .kind = kind,
@@ -182,6 +278,63 @@ static void nothing_is_removed_while_a_release_is_on_its_way(void **state)
     fix(true);
 
     assert_null(found.items[0].fixed);
+    assert_non_null(strstr(found.items[0].hint, "look again"));
+}
+
+static void what_nobody_has_on_record_is_removed(void **state)
+{
+    (void)state;
+    step_sql(&harness, RECORD("build_project", "/berth/shop", "arn:project"));
+    give(FINDING_ORPHANED, NULL);
+    step_expect(&harness, "DeleteLogGroup", "/berth/shop", "{}");
+
+    fix(false);
+
+    assert_string_equal(found.items[0].fixed, "removed");
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.audit_log WHERE action = 'app.reconcile')"));
+}
+
+static void what_a_release_took_up_meanwhile_is_left_alone(void **state)
+{
+    (void)state;
+    give(FINDING_ORPHANED, NULL);
+    step_sql(&harness, RECORD("log_group", "x", "arn:log"));
+
+    fix(false);
+
+    assert_non_null(strstr(found.items[0].fixed, "on record by now"));
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.audit_log)"));
+}
+
+static void what_has_the_name_of_one_on_record_is_left_alone(void **state)
+{
+    (void)state;
+    give(FINDING_ORPHANED, NULL);
+    step_sql(&harness, RECORD("log_group", "/berth/shop", "arn:made-anew"));
+
+    fix(false);
+
+    assert_non_null(strstr(found.items[0].fixed, "on record by now"));
+}
+
+/* The host is the name of both. */
+static void a_second_rule_for_the_apps_host_is_removed(void **state)
+{
+    const struct finding second = { .kind = FINDING_ORPHANED,
+                                    .app = "shop",
+                                    .what = "listener rule",
+                                    .name = "shop.apps.example.test",
+                                    .arn = "arn:second",
+                                    .thing = ESTATE_LISTENER_RULE,
+                                    .owner = "shop" };
+    (void)state;
+    step_sql(&harness, RECORD("listener_rule", "shop.apps.example.test", "arn:first"));
+    finding_add(&place, &found, &second);
+    step_expect(&harness, "DeleteRule", "second", "");
+
+    fix(false);
+
+    assert_string_equal(found.items[0].fixed, "removed");
 }
 
 static void what_was_changed_is_made_anew_by_a_release_of_what_is_live(void **state)
@@ -213,6 +366,16 @@ int main(int argc, char **argv)
         TEST(our_rules_slot_follows_its_priority),
         TEST(a_slot_is_kept_while_a_release_is_on_its_way),
         TEST(a_slot_without_a_rule_is_freed),
+        TEST(a_slot_whose_rule_came_meanwhile_is_kept),
+        TEST(a_slot_that_another_app_took_meanwhile_is_kept),
+        TEST(a_slot_of_nobody_without_a_rule_is_freed),
+        TEST(a_priority_that_one_of_ours_took_meanwhile_is_not_marked_as_somebody_elses),
+        TEST(a_slot_is_not_moved_once_a_release_has_begun),
+        TEST(the_rule_of_an_app_that_this_database_never_had_is_somebody_elses),
+        TEST(what_nobody_has_on_record_is_removed),
+        TEST(what_a_release_took_up_meanwhile_is_left_alone),
+        TEST(what_has_the_name_of_one_on_record_is_left_alone),
+        TEST(a_second_rule_for_the_apps_host_is_removed),
         TEST(what_lost_its_tag_is_left_to_a_person),
         TEST(an_unknown_apps_things_are_left_unless_it_is_named),
         TEST(nothing_is_removed_while_a_release_is_on_its_way),

@@ -97,7 +97,7 @@ static bool is_kind_of(enum estate_kind kind, const char *resource)
     return at && (at == all || at[-1] == ',') && (at[len] == '\0' || at[len] == ',');
 }
 
-static enum estate_kind kind_of(const char *resource)
+enum estate_kind estate_kind_of_resource(const char *resource)
 {
     int kind = 0;
 
@@ -111,7 +111,7 @@ static int find_missing(struct estate_place *place, const struct reconcile_subje
                         struct findings *out, struct err *e)
 {
     AUTO_ESTATE struct estate named = { 0 };
-    enum estate_kind kind = kind_of(row->kind);
+    enum estate_kind kind = estate_kind_of_resource(row->kind);
     struct finding finding = { .kind = FINDING_MISSING,
                                .app = s->app.name,
                                .what = kind < ESTATE_KIND_COUNT ? estate_kind_name(kind) : row->kind,

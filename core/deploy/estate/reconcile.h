@@ -3,7 +3,8 @@
  *
  * Looking changes nothing. It goes through AWS page by page, one call at a time. An app that has a release or its teardown on its way is not compared: what
  * it has changes at this moment. Fixing never touches what isn't tagged as the app's; it takes the ways that are there: what is missing or was changed is made anew by
- * a release of what is live, what a destroyed app left goes by its teardown.
+ * a release of what is live, what a destroyed app left goes by its teardown. Between the look and the fix releases go on: under the app's lock the record is read
+ * once more, and what has been taken up by then is left alone.
  */
 #ifndef BERTH_DEPLOY_RECONCILE_H
 #define BERTH_DEPLOY_RECONCILE_H
@@ -27,13 +28,13 @@ struct finding {
     const char *app; /* NULL: none of ours */
     const char *what, *name, *arn;
     const char *detail; /* one sentence's end: "its health check path is /x, not /healthz" */
-    const char *hint;   /* what a person can do where berth won't; NULL: --fix does it */
+    const char *hint;   /* what a person can do where berth won't, or didn't; NULL: --fix does it */
     enum estate_kind thing;
     const char *owner, *state; /* as of estate_thing */
     bool app_gone;             /* it was destroyed, or this database never had it */
     const char *resource;      /* its kind in the table resources; NULL: none */
     int priority;              /* of the slot findings; arn is the listener's */
-    const char *fixed;         /* what was done; NULL: nothing */
+    const char *fixed;         /* what was done, or why there is nothing to do by now; NULL: it is left */
 };
 
 struct findings {

@@ -31,18 +31,33 @@ static int audit(struct fix *fix, const char *app, const char *what, struct err 
                     db_null(), db_text(json_to_text(after, fix->place->mem)));
 }
 
-/* Locks the app's row; *free: it is there, and neither a release nor a teardown of it is on its way. */
-static int lock_app(struct fix *fix, const char *app, bool *is_free, struct err *e)
+/* Until the transaction's end no release of the app begins. *state NULL: there is no such app; *busy: a release of it is on its way. */
+static int lock(struct fix *fix, const char *app, const char **state, bool *busy, struct err *e)
 {
-    AUTO_ROWS struct db_rows *rows = NULL, *busy = NULL;
+    AUTO_ROWS struct db_rows *rows = NULL, *under_way = NULL;
 
-    *is_free = false;
     if (db_query(fix->db, app, QUERY_APP_LOCK, &rows, e, db_text(app)) ||
-        db_query(fix->db, app, QUERY_RELEASE_UNDER_WAY, &busy, e, db_text(app)))
+        db_query(fix->db, app, QUERY_RELEASE_UNDER_WAY, &under_way, e, db_text(app)))
         return e->code;
-    *is_free = db_count(rows) > 0 && strncmp(db_get(rows, 0, "state"), "delet", 5) != 0 && db_count(busy) == 0;
+    *state = db_count(rows) > 0 ? db_get_copy(rows, 0, "state", fix->place->mem) : NULL;
+    *busy = db_count(under_way) > 0;
     return 0;
 }
+
+/* *is_free: it is there, and neither a release nor a teardown of it is on its way. */
+static int lock_app(struct fix *fix, const char *app, bool *is_free, struct err *e)
+{
+    const char *state = NULL;
+    bool busy = false;
+
+    *is_free = false;
+    if (lock(fix, app, &state, &busy, e))
+        return e->code;
+    *is_free = state && strncmp(state, "delet", 5) != 0 && !busy;
+    return 0;
+}
+
+static const char under_way[] = "A release or the teardown of the app began meanwhile: look again when it has ended.";
 
 /* Missing and changed */
 
@@ -132,21 +147,52 @@ static int remove_policy(struct fix *fix, const struct finding *f, struct err *e
     return 0;
 }
 
-/* Under the app's lock, which keeps releases from beginning: what isn't on record now is nobody's. */
-static int remove_extra(struct fix *fix, struct finding *f, struct err *e)
+/*
+ * Whether a release took it up after it was found: by its ARN, or by the name that it would be removed by, which is another's by now. A rule has no name of its own:
+ * what is called so is its host.
+ */
+static bool is_recorded(const struct finding *f, const struct resource_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool same_kind = estate_kind_of_resource(rows[i].kind) == f->thing && f->thing != ESTATE_LISTENER_RULE;
+        if ((f->arn && strcmp(rows[i].arn, f->arn) == 0) || (same_kind && strcmp(rows[i].name, f->name) == 0))
+            return true;
+    }
+    return false;
+}
+
+static int remove_thing(struct fix *fix, struct finding *f, struct err *e)
 {
     const struct estate_thing thing = {
         .kind = f->thing, .name = f->name, .arn = f->arn, .owner = f->owner, .state = f->state
     };
+    struct resource_row *rows = NULL;
+    size_t count = 0;
+
+    if (app_resources(fix->db, f->app, fix->place->mem, &rows, &count, e))
+        return e->code;
+    if (!is_recorded(f, rows, count))
+        return estate_remove(fix->place, &thing, f->app, e);
+    f->fixed = "left alone: it is on record by now";
+    return 0;
+}
+
+/* Under the app's lock, which keeps releases from beginning: what isn't on record now is nobody's. */
+static int remove_extra(struct fix *fix, struct finding *f, struct err *e)
+{
     bool is_free = false;
 
     if (lock_app(fix, f->app, &is_free, e))
         return e->code;
-    if (!is_free)
+    if (!is_free) {
+        f->hint = under_way;
         return 0;
-    if (f->kind == FINDING_EXTRA_POLICY ? remove_policy(fix, f, e) : estate_remove(fix->place, &thing, f->app, e))
+    }
+    if (f->kind == FINDING_EXTRA_POLICY ? remove_policy(fix, f, e) : remove_thing(fix, f, e))
         return e->code;
     *e = (struct err){ 0 };
+    if (f->fixed)
+        return 0;
     if (audit(fix, f->app, arena_printf(fix->place->mem, "removed %s %s", f->what, f->name), e))
         return e->code;
     f->fixed = "removed";
@@ -183,31 +229,58 @@ static int fix_left_over(struct fix *fix, const char *app, enum finding_kind kin
 
 /* Slots */
 
-static int move_slot(struct fix *fix, const struct finding *f, struct err *e)
+/* A slot is changed only as it was found; *changed false: it isn't so any more. */
+static int free_slot(struct fix *fix, const struct finding *f, bool *changed, struct err *e)
 {
+    AUTO_ROWS struct db_rows *freed = NULL;
+    const char *state = NULL;
+    bool busy = false;
+
+    if (f->app && lock(fix, f->app, &state, &busy, e))
+        return e->code;
+    if (db_query(fix->db, f->app, QUERY_LISTENER_SLOT_FREE, &freed, e, db_text(f->arn), db_int(f->priority),
+                 db_text(f->app)))
+        return e->code;
+    *changed = db_count(freed) > 0;
+    return 0;
+}
+
+static int move_slot(struct fix *fix, const struct finding *f, bool *changed, struct err *e)
+{
+    AUTO_ROWS struct db_rows *set = NULL;
+    const char *state = NULL;
+    bool busy = false;
+
+    if (f->app && lock(fix, f->app, &state, &busy, e))
+        return e->code;
+    if (busy)
+        return 0;
     if (f->app && db_query(fix->db, f->app, QUERY_LISTENER_SLOT_LEAVE, NULL, e, db_text(f->app)))
         return e->code;
-    return db_query(fix->db, f->app, QUERY_LISTENER_SLOT_SET, NULL, e, db_text(f->arn), db_int(f->priority),
-                    db_text(f->app));
+    /* An app that this database never had is somebody else. */
+    if (db_query(fix->db, f->app, QUERY_LISTENER_SLOT_SET, &set, e, db_text(f->arn), db_int(f->priority),
+                 db_text(state ? f->app : NULL)))
+        return e->code;
+    *changed = db_count(set) > 0;
+    return 0;
 }
 
 static int fix_slot(struct fix *fix, struct finding *f, struct err *e)
 {
-    if (f->kind == FINDING_SLOT_FREE) {
-        if (db_query(fix->db, f->app, QUERY_LISTENER_SLOT_FREE, NULL, e, db_text(f->arn), db_int(f->priority)))
-            return e->code;
-        f->fixed = "freed";
-        return 0;
-    }
+    bool unused = f->kind == FINDING_SLOT_FREE, changed = false;
+
     if (db_begin(fix->db, f->app, e))
         return e->code;
-    if (move_slot(fix, f, e)) {
+    if (unused ? free_slot(fix, f, &changed, e) : move_slot(fix, f, &changed, e)) {
         db_rollback(fix->db);
         return e->code;
     }
     if (db_commit(fix->db, e))
         return e->code;
-    f->fixed = f->app ? "the slot says so now" : "marked as taken";
+    if (!changed)
+        f->hint = "The slot changed, or a release of the app began, after the look: it was left alone. Look again.";
+    else
+        f->fixed = unused ? "freed" : f->app ? "the slot says so now" : "marked as taken";
     return 0;
 }
 

@@ -30,6 +30,8 @@ int drift_find(struct estate_place *place, const struct reconcile_subject *subje
 /* The listeners' priorities against the slots. */
 int slots_compare(struct db *db, struct estate_place *place, const char *only, struct findings *out, struct err *e);
 
+/* What a kind in the table resources is; ESTATE_KIND_COUNT: nothing known. */
+enum estate_kind estate_kind_of_resource(const char *resource);
 const struct resource_row *subject_row(const struct reconcile_subject *subject, const char *kind);
 
 #endif
