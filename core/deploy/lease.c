@@ -44,7 +44,7 @@ struct aws_guard lease_to_change(struct lease *lease)
 
 int lease_keep(struct lease *lease, struct err *e)
 {
-    return left_ms(lease) < lease->length_ms / 2 ? lease_renew(lease, e) : 0;
+    return left_ms(lease) < lease->length_ms / 3 * 2 ? lease_renew(lease, e) : 0;
 }
 
 static int may_look(void *context, int timeout_ms, struct err *e)

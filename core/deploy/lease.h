@@ -3,7 +3,7 @@
  *
  * It is counted from when a renewal was asked for, so it is over here before it is in Postgres. Under lease_to_change each try of a call is begun only while the
  * lease outlasts the try's timeout; otherwise it is renewed first, and when another worker has it by now nothing is sent. So a worker that was frozen sends
- * nothing after its lease. Under lease_to_look it is renewed once half of it is gone: a worker that only looks, and that a slow AWS keeps waiting, would
+ * nothing after its lease. Under lease_to_look it is renewed once a third of it is gone: a worker that only looks, and that a slow AWS keeps waiting, would
  * otherwise lose what it holds to the next one, which is kept waiting as long.
  */
 #ifndef BERTH_DEPLOY_LEASE_H
@@ -24,7 +24,7 @@ struct lease {
 };
 
 int lease_renew(struct lease *lease, struct err *e);
-int lease_keep(struct lease *lease, struct err *e); /* renewed when half of it is gone: for what is no aws_call and may keep us waiting */
+int lease_keep(struct lease *lease, struct err *e); /* renewed when a third of it is gone: for what is no aws_call and may keep us waiting */
 
 struct aws_guard lease_to_change(struct lease *lease);
 struct aws_guard lease_to_look(struct lease *lease);

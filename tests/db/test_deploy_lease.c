@@ -163,7 +163,7 @@ static void a_worker_that_only_looks_keeps_its_lease(void **state)
     (void)state;
     step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
     step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
-    harness.run.lease.ends_ms = harness.run.lease.length_ms / 2 - 1;
+    harness.run.lease.ends_ms = harness.run.lease.length_ms / 3 * 2 - 1;
 
     assert_int_equal(look_at_a_build(&e), 0);
 
@@ -171,13 +171,13 @@ static void a_worker_that_only_looks_keeps_its_lease(void **state)
     assert_int_equal(harness.run.lease.ends_ms, harness.run.lease.length_ms);
 }
 
-static void a_lease_with_half_its_time_left_is_not_renewed_for_a_look(void **state)
+static void a_lease_with_two_thirds_of_its_time_left_is_not_renewed_for_a_look(void **state)
 {
     struct err e;
     (void)state;
     step_expect(&harness, "BatchGetBuilds", "b-1", "{}");
     step_sql(&harness, "UPDATE berth.releases SET lease_until = now() + interval '1 second'");
-    harness.run.lease.ends_ms = harness.run.lease.length_ms / 2;
+    harness.run.lease.ends_ms = harness.run.lease.length_ms / 3 * 2;
 
     assert_int_equal(look_at_a_build(&e), 0);
 
@@ -247,7 +247,7 @@ int main(int argc, char **argv)
         TEST(a_lease_that_always_runs_out_meanwhile_is_not_renewed_for_ever),
         TEST(a_lease_that_outlasts_the_call_is_not_renewed_again),
         TEST(a_worker_that_only_looks_keeps_its_lease),
-        TEST(a_lease_with_half_its_time_left_is_not_renewed_for_a_look),
+        TEST(a_lease_with_two_thirds_of_its_time_left_is_not_renewed_for_a_look),
         TEST(a_worker_that_lost_the_release_does_not_go_on_looking),
         TEST(a_refusal_after_a_lost_answer_is_no_answer_to_the_first_try),
         TEST(a_refusal_of_the_only_try_is_an_answer),

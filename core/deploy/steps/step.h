@@ -65,7 +65,7 @@ int step_read(struct step_run *run, const struct aws_service *service, const cha
 int step_read_paged(struct step_run *run, const struct aws_service *service, const char *operation, json_object *ask,
                     const char *list, const char *token_out, const char *token_in, json_object **array, struct err *e);
 
-/* The lease is renewed when less than half of it is left: before something that is no aws_call and may keep us waiting. ERR_CONFLICT, LEASE_LOST as above. */
+/* The lease is renewed when a third of it is gone: before something that is no aws_call and may keep us waiting. ERR_CONFLICT, LEASE_LOST as above. */
 int step_keep(struct step_run *run, struct err *e);
 
 /* The two halves, for what is no aws_call (an upload). */
