@@ -6,6 +6,7 @@
 
 #include "core/base/text.h"
 #include "core/tenant/limit.h"
+#include "fcgi/admin_edits.h"
 #include "fcgi/admin_lists.h"
 #include "fcgi/admin_use.h"
 #include "fcgi/admin_words.h"
@@ -25,31 +26,15 @@ struct page {
 
 /* ---- Fields ---- */
 
-static const char *was_name(const char *name, struct arena *mem)
-{
-    return arena_printf(mem, "was.%s", name);
-}
-
 /* As the field and its was.* have it: "" for the default. */
 static const char *value_text(int64_t value, struct arena *mem)
 {
     return value == LIMIT_DEFAULT ? "" : arena_printf(mem, "%" PRId64, value);
 }
 
-static const char *trimmed(const char *text, struct arena *mem)
-{
-    size_t len;
-
-    text += strspn(text, " \t\n");
-    len = strlen(text);
-    while (len > 0 && strchr(" \t\n", text[len - 1]))
-        len--;
-    return arena_copy_n(mem, text, len);
-}
-
 static int64_t was_of(const struct form *form, const char *name, struct arena *mem)
 {
-    const char *text = form_text(form, was_name(name, mem));
+    const char *text = edit_was(form, name, mem);
     int64_t value = 0;
 
     if (!text)
@@ -97,10 +82,9 @@ static size_t edits_of(struct form *form, bool of_app, struct arena *mem, struct
     size_t count = 0;
 
     for (int i = 0; i < LIMIT_COUNT; i++) {
-        const char *name = limit_info((enum limit)i)->name, *sent = form_text(form, name);
-        const char *text = sent ? trimmed(sent, mem) : NULL, *was = form_text(form, was_name(name, mem));
+        const char *name = limit_info((enum limit)i)->name, *text = edit_text(form, name, mem);
         struct limit_edit edit = { .limit = (enum limit)i, .was = was_of(form, name, mem) };
-        if (!text || (was && strcmp(text, was) == 0) || !read_value(form, (enum limit)i, of_app, text, &edit.value))
+        if (!text || !read_value(form, (enum limit)i, of_app, text, &edit.value))
             continue;
         if (edit.value != edit.was)
             edits[count++] = edit;
@@ -135,9 +119,9 @@ int limit_form_take(struct admin *admin, struct request *request, struct form *f
 
 /* ---- A row ---- */
 
-static int64_t stored(const struct page *page, enum limit limit)
+static int64_t value_of(const struct page *page, const struct limits *limits, enum limit limit)
 {
-    return page->app ? page->now.of[limit].own : page->now.of[limit].in_force;
+    return page->app ? limits->of[limit].own : limits->of[limit].in_force;
 }
 
 static const char *shown(int64_t value, struct arena *mem)
@@ -164,12 +148,11 @@ static const char *beside(const struct page *page, enum limit limit)
 static void put_field(struct page *page, enum limit limit, json_object *row)
 {
     const char *name = limit_info(limit)->name, *error = form_error(page->form, name);
-    const char *now = value_text(stored(page, limit), page->mem);
-    bool kept = page->edited[limit] || *error;
+    const char *now = value_text(value_of(page, &page->now, limit), page->mem);
 
     json_put(row, "name", json_text(name));
-    json_put(row, "value", json_text(kept ? form_value(page->form, name, now) : now));
-    json_put(row, "was_name", json_text(was_name(name, page->mem)));
+    json_put(row, "value", json_text(edit_shown(page->form, name, now, page->mem)));
+    json_put(row, "was_name", json_text(edit_was_name(name, page->mem)));
     json_put(row, "was", json_text(now));
     json_put(row, "beside", json_text(beside(page, limit)));
     json_put(row, "error", json_text(error));
@@ -273,28 +256,36 @@ static const char *iso_of(int64_t ms, struct arena *mem)
     return arena_copy(mem, text);
 }
 
+static const char *yours_of(const struct page *page, enum limit limit)
+{
+    const char *typed = edit_text(page->form, limit_info(limit)->name, page->mem);
+
+    if (!page->edited[limit] || !typed)
+        return NULL;
+    return *typed ? typed : "the default";
+}
+
 static int add_change(const struct page *page, enum limit limit, json_object *rows, struct err *e)
 {
     AUTO_ROWS struct db_rows *by = NULL;
     const struct limit_info *info = limit_info(limit);
-    int64_t was = was_of(page->form, info->name, page->mem), now = stored(page, limit);
-    const char *at = "";
+    int64_t was = was_of(page->form, info->name, page->mem), now = value_of(page, &page->now, limit);
 
-    if (was == LIMIT_UNSEEN || was == now)
+    /* An edit to what is there now has nothing to tell. */
+    if (was == LIMIT_UNSEEN || was == now || (page->edited[limit] && value_of(page, &page->then, limit) == now))
         return 0;
     if (db_query(page->db, page->app, QUERY_LIMIT_CHANGED_BY, &by, e, db_text(page->app), db_text(info->name)))
         return e->code;
-    if (db_count(by) > 0)
-        at = iso_of(db_get_int(by, 0, "at_ms"), page->mem);
-    const char *typed = trimmed(form_value(page->form, info->name, ""), page->mem);
-    json_append(rows,
-                json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "to", arena_printf(page->mem, "#%s", info->name),
-                           "title", info->title, "was", shown(was, page->mem), "now", shown(now, page->mem), "by",
-                           db_count(by) > 0 ? db_get_copy(by, 0, "actor", page->mem) : "", "at", at, "ago",
-                           *at ? when_ago(page->mem, at, clock_now_ms(page->admin->clock)) : "", "yours",
-                           !page->edited[limit] ? ""
-                           : *typed             ? typed
-                                                : "the default"));
+    struct edit_change change = { .name = info->name,
+                                  .title = info->title,
+                                  .was = shown(was, page->mem),
+                                  .now = shown(now, page->mem),
+                                  .yours = yours_of(page, limit) };
+    if (db_count(by) > 0) {
+        change.by = db_get_copy(by, 0, "actor", page->mem);
+        change.at = iso_of(db_get_int(by, 0, "at_ms"), page->mem);
+    }
+    json_append(rows, edit_change_row(&change, clock_now_ms(page->admin->clock), page->mem));
     return 0;
 }
 

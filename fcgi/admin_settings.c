@@ -5,9 +5,9 @@
 #include "core/base/text.h"
 #include "core/tenant/path_filter.h"
 #include "fcgi/admin_app.h"
+#include "fcgi/admin_edits.h"
 #include "fcgi/admin_lists.h"
 #include "fcgi/admin_words.h"
-#include "fcgi/when.h"
 
 /* ---- Fields ---- */
 
@@ -56,11 +56,6 @@ static const char *stored(const struct app *app, const struct field *field, stru
                                             : app_setting_text(app, field->setting, mem);
 }
 
-static const char *was_name(const struct field *field, struct arena *mem)
-{
-    return arena_printf(mem, "was.%s", field->name);
-}
-
 /* "512 CPU units, 1,024 MiB" for a size; any other value as it is, and what is empty in words. */
 static const char *shown(const struct field *field, const char *value, struct arena *mem)
 {
@@ -99,7 +94,7 @@ static json_object *field_model(const struct app *app, const struct field *field
     json_object *one = json_build("{s:s, s:s}", "was", now, "error", error);
 
     if (strcmp(field->name, "size") != 0) /* its value is the chosen one of the sizes */
-        json_put(one, "value", json_text(form_value(form, field->name, now)));
+        json_put(one, "value", json_text(edit_shown(form, field->name, now, mem)));
     json_put(one, "invalid", *error ? json_text("true") : json_build("b", 0));
     json_put(one, "focus", json_build("b", *error && json_length(wrong) == 0));
     if (*error)
@@ -127,42 +122,57 @@ static const struct app_quota *quota_of(const struct app_page *page, const char 
     return NULL;
 }
 
+/* What the field of that place shows. */
+static const char *shown_of(const struct app *app, const struct field *field, const struct form *form,
+                            struct arena *mem)
+{
+    return edit_shown(form, field->name, stored(app, field, mem), mem);
+}
+
 static const char *effect_of(const struct app_page *page, const struct form *form, struct arena *mem)
 {
     const struct app_quota *cpu = quota_of(page, "cpu_units"), *memory = quota_of(page, "memory_mib");
     const char *cpu_units = NULL, *memory_mib = NULL;
     int64_t each_cpu = 0, each_memory = 0, tasks = 0;
 
-    if (!cpu || !memory ||
-        !size_parse(form_value(form, "size", stored(&page->app, &fields[0], mem)), mem, &cpu_units, &memory_mib) ||
+    if (!cpu || !memory || !size_parse(shown_of(&page->app, &fields[0], form, mem), mem, &cpu_units, &memory_mib) ||
         !text_parse_int(cpu_units, 1, INT32_MAX, &each_cpu) ||
         !text_parse_int(memory_mib, 1, INT32_MAX, &each_memory) ||
-        !text_parse_int(form_value(form, "tasks", stored(&page->app, &fields[1], mem)), 0, TASKS_MAX, &tasks))
+        !text_parse_int(shown_of(&page->app, &fields[1], form, mem), 0, TASKS_MAX, &tasks))
         return "";
     return arena_printf(mem, "During a rollout the old tasks and the new ones run: %s CPU units and %s MiB.",
                         needs(cpu, each_cpu * tasks, mem), needs(memory, each_memory * tasks, mem));
 }
 
-/* What somebody else changed since this form was opened. */
+/* Patterns with other spaces between them are the same. */
+static bool is_same(const struct field *field, const char *typed, const char *now, struct arena *mem)
+{
+    return strcmp(field->setting == APP_PATH_FILTER ? path_filter_tidy(typed, mem) : typed, now) == 0;
+}
+
+/* What somebody else changed since this form was opened; what its author wrote there is no news, saved or not. */
 static int add_change(struct admin *admin, struct db *db, const struct app *app, const struct field *field,
                       const struct form *form, struct arena *mem, json_object *rows, struct err *e)
 {
     AUTO_ROWS struct db_rows *by = NULL;
-    const char *now = stored(app, field, mem), *was = form_value(form, was_name(field, mem), now);
-    const char *at = NULL;
+    const char *now = stored(app, field, mem), *was = edit_was(form, field->name, mem);
+    const char *typed = edit_text(form, field->name, mem);
 
-    if (strcmp(was, now) == 0)
+    if (!was || strcmp(was, now) == 0 || (typed && is_same(field, typed, now, mem)))
         return 0;
     if (db_query(db, app->name, QUERY_APP_CHANGED_BY, &by, e, db_text(app->name),
                  db_text(app_setting_name(field->setting))))
         return e->code;
-    at = db_count(by) ? db_get_copy(by, 0, "at", mem) : NULL;
-    json_append(rows,
-                json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "to", arena_printf(mem, "#%s", field->name),
-                           "title", field->title, "was", shown(field, was, mem), "now", shown(field, now, mem), "by",
-                           at ? db_get_copy(by, 0, "actor", mem) : "", "at", text_or_empty(at), "ago",
-                           at ? when_ago(mem, at, clock_now_ms(admin->clock)) : "", "yours",
-                           shown(field, form_value(form, field->name, now), mem)));
+    struct edit_change change = { .name = field->name,
+                                  .title = field->title,
+                                  .was = shown(field, was, mem),
+                                  .now = shown(field, now, mem),
+                                  .yours = typed ? shown(field, typed, mem) : NULL };
+    if (db_count(by) > 0) {
+        change.by = db_get_copy(by, 0, "actor", mem);
+        change.at = db_get_copy(by, 0, "at", mem);
+    }
+    json_append(rows, edit_change_row(&change, clock_now_ms(admin->clock), mem));
     return 0;
 }
 
@@ -179,7 +189,7 @@ int app_settings_model(struct admin *admin, struct db *db, const struct app_page
         if (add_change(admin, db, &page->app, &fields[i], form, mem, changes, e))
             return e->code;
     }
-    json_put(settings, "sizes", sizes_of(form_value(form, "size", stored(&page->app, &fields[0], mem)), mem));
+    json_put(settings, "sizes", sizes_of(shown_of(&page->app, &fields[0], form, mem), mem));
     json_put(settings, "effect", json_text(effect_of(page, form, mem)));
     json_put(settings, "commit", json_text(text_or_empty(page->live.commit_sha)));
     *out = json_hold(settings);
@@ -210,27 +220,16 @@ static void check_fields(struct form *form)
         form_refuse(form, "health_check_path", "Write a path, like /healthz: it begins with a slash.");
 }
 
-/* What was typed where a number is meant, without the blanks around it. */
-static const char *trimmed(const char *text, struct arena *mem)
-{
-    size_t from = strspn(text, " "), to = strlen(text);
-
-    while (to > from && text[to - 1] == ' ')
-        to--;
-    return arena_copy_n(mem, text + from, to - from);
-}
-
 /* Only what its author changed is an edit: what somebody else changed meanwhile, and this one left alone, stays. */
 static size_t edits_of(struct form *form, struct arena *mem, struct app_edit edits[EDITS_MAX])
 {
     size_t count = 0;
 
     for (size_t i = 0; i < FIELDS; i++) {
-        const char *to = trimmed(text_or_empty(form_text(form, fields[i].name)), mem);
-        const char *was = form_text(form, was_name(&fields[i], mem));
+        const char *to = edit_text(form, fields[i].name, mem), *was = edit_was(form, fields[i].name, mem);
         const char *cpu = NULL, *memory = NULL, *was_cpu = NULL, *was_memory = NULL;
 
-        if (was && strcmp(to, was) == 0)
+        if (!to)
             continue;
         if (strcmp(fields[i].name, "size") != 0) {
             edits[count++] = (struct app_edit){ fields[i].setting, to, was };

@@ -1,8 +1,11 @@
 """An app's page behind lighttpd, its forms sent as a browser without script sends them."""
 
+import hashlib
+import hmac
 import html
 import http.client
 import re
+import time
 import urllib.parse
 
 import pytest
@@ -51,6 +54,13 @@ def send(pages, path, fields):
 def submit(pages, what, app=APP, page=None, **changes):
     path = f"/apps/{app}/{what}"
     return send(pages, path, {**form_of(page or pages.ask(f"/apps/{app}").text, path), **changes})
+
+
+def expired_token(pages, form, user="operator"):
+    """As the header of csrf tells it, made here once more."""
+    key = bytes.fromhex(pages.postgres.one("SELECT encode(key, 'hex') FROM berth.admin_keys"))
+    ended = int(time.time() * 1000) - 1
+    return f"{ended}.{hmac.new(key, f'{len(user)}:{user} {len(form)}:{form} {ended}'.encode(), hashlib.sha256).hexdigest()}"
 
 
 def stored(pages, column, app=APP):
@@ -134,6 +144,43 @@ def test_what_another_operator_changed_stays_when_this_one_left_it_alone(pages):
 
     assert answer.status == 303
     assert stored(pages, "port || health_check_path") == "9200/ready"
+
+
+def saved_by_another(pages, **values):
+    for column, value in values.items():
+        pages.postgres.sql(f"UPDATE berth.apps SET {column} = '{value}' WHERE app_name = '{APP}'; "
+                           f"INSERT INTO berth.audit_log (actor, action, app_name, after) VALUES ('ines', 'app.update', '{APP}', jsonb_build_object('{column}', '{value}'))")
+
+
+# What a save of the form can be refused for, and what a field then has to be for it to go through.
+REFUSALS = {
+    "a wrong field": (422, {"port": "80800"}, {}, {"port": "8081"}),
+    "somebody was quicker": (409, {"branch": "ours"}, {"branch": "theirs"}, {}),
+    "a quota": (409, {"size": "16384/32768"}, {}, {"size": "256/512"}),
+    "an old page": (403, {"port": "8082", "csrf": "expired"}, {}, {}),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_field_that_was_left_alone_is_as_another_saved_it_whatever_else_was_refused(pages, refusal):
+    status, written, meanwhile, mended = REFUSALS[refusal]
+    pages.postgres.sql(f"UPDATE berth.apps SET tasks = 2, health_check_path = '/old', port = 8080, branch = 'main' WHERE app_name = '{APP}'")
+    opened = pages.ask(f"/apps/{APP}").text
+    saved_by_another(pages, tasks=3, health_check_path="/theirs", **meanwhile)
+    if "csrf" in written:
+        written = {**written, "csrf": expired_token(pages, "settings")}
+
+    refused = submit(pages, "settings", page=opened, do="save", **written)
+    again = form_of(refused.text, f"/apps/{APP}/settings")
+
+    assert refused.status == status, refused.text
+    assert (again["tasks"], again["was.tasks"], again["health_check_path"]) == ("3", "3", "/theirs")
+    assert [again[name] for name in written if name != "csrf"] == [text for name, text in written.items() if name != "csrf"]
+    told = refused.text[refused.text.index('id="meanwhile"'):refused.text.index("A field that you left alone")]
+    assert "<bdi>2</bdi> became <b><bdi>3</bdi></b><span>, by @<bdi>ines</bdi>" in told
+    assert told.count("Yours is still") == len(meanwhile)
+    assert send(pages, f"/apps/{APP}/settings", {**again, **mended, "do": "save"}).status == 303
+    assert stored(pages, "tasks || health_check_path") == "3/theirs"
 
 
 def test_an_app_is_paused_and_resumed(pages):

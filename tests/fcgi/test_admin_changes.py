@@ -184,6 +184,23 @@ def test_a_commit_that_github_does_not_have_is_said_on_the_page_and_nothing_made
     assert site.audited(app) == []
 
 
+def settings_of(site, app):
+    page = site.ask(f"/apps/{app}").text
+    return {**Forms(page).found[f"/apps/{app}/settings"], "size": re.search(r'<option value="([^"]*)" selected', page).group(1)}
+
+
+def test_what_was_saved_before_a_deploy_was_refused_is_not_told_as_somebody_elses(site):
+    app = site.make_app("saved-alone")  # its live commit is none that GitHub has
+
+    answer = site.post(f"/apps/{app}/settings", {**settings_of(site, app), "path_filter": "src/**   !**/*.md", "tasks": "2", "do": "redeploy"})
+
+    assert answer.status in (404, 422), answer.text
+    assert "the settings are saved, but nothing was deployed" in answer.text
+    assert site.postgres.sql(f"SELECT tasks, path_filter FROM berth.apps WHERE app_name = '{app}'") == [["2", "src/** !**/*.md"]]
+    assert "Changed while you were here" not in answer.text
+    assert Forms(answer.text).found[f"/apps/{app}/settings"]["tasks"] == "2"
+
+
 def test_a_release_that_waits_is_cancelled_and_there_is_then_nothing_to_cancel(site):
     app = site.make_app("cancelled")
     assert site.change(app, "deploy").status == 303

@@ -164,6 +164,21 @@ def test_two_operators_at_once_the_second_sees_what_changed_and_saves_on(whole):
     assert [list(row) for row in whole.postgres.sql(f"SELECT tasks, image_mib FROM berth.quotas WHERE app_name = '{app}'")] == [["12", "4000"]]
 
 
+def test_a_limit_that_was_left_alone_is_as_another_saved_it_and_one_set_to_the_same_is_no_news(whole):
+    app = whole.make_app("alone")
+    path = f"/apps/{app}/limits"
+    seen = whole.form(path)
+    assert whole.edit(path, user="ines", tasks="9", image_mib="4000").status == 303
+
+    refused = whole.page(path, fields={**seen, "tasks": " 9 ", "cpu_units": "many", "do": "save"})
+
+    assert refused.status == 422
+    again = Forms(refused.text).found[path]
+    assert (again["image_mib"], again["was.image_mib"], again["cpu_units"]) == ("4000", "4000", "many")
+    told = re.search(r'<section class="box" aria-labelledby="meanwhile">.*?</section>', refused.text, re.S).group(0)
+    assert "#image_mib" in told and "#tasks" not in told and "Yours is still" not in told
+
+
 def test_of_two_operators_who_edit_the_defaults_the_second_sees_what_changed_and_saves_on(whole):
     seen = whole.form("/limits")
     was = {name: seen[name] for name in ("tasks", "image_mib")}
