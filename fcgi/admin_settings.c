@@ -161,7 +161,8 @@ static int add_change(struct admin *admin, struct db *db, const struct app *app,
     if (!was || strcmp(was, now) == 0 || (typed && is_same(field, typed, now, mem)))
         return 0;
     if (db_query(db, app->name, QUERY_APP_CHANGED_BY, &by, e, db_text(app->name),
-                 db_text(app_setting_name(field->setting))))
+                 db_text(app_setting_name(field->setting)),
+                 field->setting == APP_CPU_UNITS ? db_text(app_setting_name(APP_MEMORY_MIB)) : db_null()))
         return e->code;
     struct edit_change change = { .name = field->name,
                                   .title = field->title,

@@ -159,7 +159,7 @@ static int add_difference(struct db *db, const struct app_edit *edit, struct are
     struct app_difference *one = &out->differences[out->difference_count];
 
     if (db_query(db, out->before.name, QUERY_APP_CHANGED_BY, &rows, e, db_text(out->before.name),
-                 db_text(app_setting_name(edit->setting))))
+                 db_text(app_setting_name(edit->setting)), db_null()))
         return e->code;
     *one = (struct app_difference){ .setting = edit->setting,
                                     .was = arena_copy(mem, edit->was),

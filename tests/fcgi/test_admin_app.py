@@ -146,10 +146,22 @@ def test_what_another_operator_changed_stays_when_this_one_left_it_alone(pages):
     assert stored(pages, "port || health_check_path") == "9200/ready"
 
 
-def saved_by_another(pages, **values):
+def saved_by_another(pages, actor="ines", **values):
     for column, value in values.items():
         pages.postgres.sql(f"UPDATE berth.apps SET {column} = '{value}' WHERE app_name = '{APP}'; "
-                           f"INSERT INTO berth.audit_log (actor, action, app_name, after) VALUES ('ines', 'app.update', '{APP}', jsonb_build_object('{column}', '{value}'))")
+                           f"INSERT INTO berth.audit_log (actor, action, app_name, after) VALUES ('{actor}', 'app.update', '{APP}', jsonb_build_object('{column}', '{value}'))")
+
+
+def test_a_size_was_changed_by_whoever_changed_one_of_its_two_last(pages):
+    pages.postgres.sql(f"UPDATE berth.apps SET cpu_units = 256, memory_mib = 512, tasks = 1 WHERE app_name = '{APP}'")
+    saved_by_another(pages, cpu_units=256)
+    opened = pages.ask(f"/apps/{APP}").text
+    saved_by_another(pages, "mara", memory_mib=1024)
+
+    answer = submit(pages, "settings", page=opened, size="256/2048", do="save")
+
+    assert answer.status == 409, answer.text
+    assert "<bdi>256 CPU units, 512 MiB</bdi> became <b><bdi>256 CPU units, 1,024 MiB</bdi></b><span>, by @<bdi>mara</bdi>" in answer.text
 
 
 # What a save of the form can be refused for, and what a field then has to be for it to go through.
