@@ -52,14 +52,11 @@ static json_object *actions_of(const struct release_room *room, const struct rel
 
 static struct release_room room_of(const struct app_page *page, int moving)
 {
-    struct release_room room = {
-        .can_change = page->can_change, .live = page->live.release, .before = page->standing.before, .cancels = moving
-    };
-
-    for (size_t i = 0; i < page->count; i++)
-        if (page->releases[i].number == room.live)
-            room.live_rollback_to = page->releases[i].rollback_to;
-    return room;
+    return (struct release_room){ .can_change = page->can_change,
+                                  .live = page->live.release,
+                                  .live_rollback_to = page->live.rollback_to,
+                                  .before = page->standing.before,
+                                  .cancels = moving };
 }
 
 static const char *sentence_of(const struct release *r, int live, struct arena *mem)

@@ -186,6 +186,7 @@ int deployment_find(struct db *db, const char *app, struct arena *mem, struct de
             .task_definition_arn = db_get_copy(rows, 0, "task_definition_arn", mem),
             .host = db_get_copy(rows, 0, "host", mem),
             .live_since = db_get_copy(rows, 0, "live_since", mem),
+            .rollback_to = (int)db_get_int(rows, 0, "rollback_to"),
         };
     return 0;
 }

@@ -55,6 +55,7 @@ struct release_event {
 struct deployment {
     int release; /* 0: nothing is live yet */
     const char *commit_sha, *image_digest, *task_definition_arn, *host, *live_since;
+    int rollback_to; /* the release that it runs again; 0: none */
 };
 
 int release_get(struct db *db, const char *app, int number, struct arena *mem, struct release *out, struct err *e);

@@ -523,6 +523,18 @@ static void only_what_can_be_done_with_a_release_is_offered(void **state)
     assert_null(strstr(page_of(f, "/apps/shop"), "aria-label=\"Roll back"));
 }
 
+static void what_runs_again_by_a_rollback_is_not_offered_as_one_on_any_page(void **state)
+{
+    struct fixture *f = *state;
+    const char *older = "/apps/shop?before=2"; /* the rollback that is live is on the page before */
+    assert_non_null(strstr(page_of(f, older), "aria-label=\"Roll back to v1\""));
+
+    harness_do(f->super, "UPDATE berth.releases SET rollback_to = 1 WHERE app_name = 'shop' AND number = 3");
+
+    assert_null(strstr(page_of(f, older), "aria-label=\"Roll back"));
+    assert_null(strstr(page_of(f, "/apps/shop"), "aria-label=\"Roll back"));
+}
+
 static void an_app_says_what_it_waits_for(void **state)
 {
     assert_non_null(strstr(page_of(*state, "/apps/dropped"), "was refused by a quota. The branch main is looked at "
@@ -695,6 +707,7 @@ int main(int argc, char **argv)
         EACH(a_failed_release_says_why_what_to_do_and_what_visitors_see),
         EACH(an_app_that_is_being_destroyed_is_not_called_paused),
         EACH(only_what_can_be_done_with_a_release_is_offered),
+        EACH(what_runs_again_by_a_rollback_is_not_offered_as_one_on_any_page),
         EACH(an_app_says_what_it_waits_for),
         EACH(a_teardown_that_stopped_says_why_and_how_to_go_on),
         EACH(the_last_ten_are_told_in_words_too),
