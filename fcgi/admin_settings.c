@@ -204,21 +204,26 @@ static void refuse_by(struct form *form, const char *field, const struct err *e)
     form_refuse(form, field, "%s.%s%s", e->message, *e->hint ? " " : "", e->hint);
 }
 
+static void check_text(struct form *form, const char *field, int (*check)(const char *text, struct err *e),
+                       struct arena *mem)
+{
+    const char *text = edit_text(form, field, mem);
+    struct err e = { 0 };
+
+    if (text && check(text, &e))
+        refuse_by(form, field, &e);
+}
+
 /* Each field by itself, so that all that is wrong is said at once; sums are the operation's. */
-static void check_fields(struct form *form)
+static void check_fields(struct form *form, struct arena *mem)
 {
     int64_t number = 0;
-    struct err e = { 0 };
 
     (void)form_number(form, "tasks", 0, TASKS_MAX, &number);
     (void)form_number(form, "port", 1, PORT_MAX, &number);
-    if (app_check_branch(text_or_empty(form_text(form, "branch")), &e))
-        refuse_by(form, "branch", &e);
-    e = (struct err){ 0 };
-    if (path_filter_check(text_or_empty(form_text(form, "path_filter")), &e))
-        refuse_by(form, "path_filter", &e);
-    if (text_or_empty(form_text(form, "health_check_path"))[0] != '/')
-        form_refuse(form, "health_check_path", "Write a path, like /healthz: it begins with a slash.");
+    check_text(form, "health_check_path", app_check_health_path, mem);
+    check_text(form, "branch", app_check_branch, mem);
+    check_text(form, "path_filter", path_filter_check, mem);
 }
 
 /* Only what its author changed is an edit: what somebody else changed meanwhile, and this one left alone, stays. */
@@ -250,7 +255,7 @@ static int save(struct admin *admin, struct request *request, struct form *form,
     struct app_edit edits[EDITS_MAX];
     size_t count = edits_of(form, request->mem, edits);
 
-    check_fields(form);
+    check_fields(form, request->mem);
     if (form->errors)
         return 0;
     if (!app_update(admin->db, request_value(request, "app"), request->remote_user, edits, count, request->mem, done,

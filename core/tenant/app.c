@@ -221,23 +221,24 @@ size_t app_sizes(struct arena *mem, const struct app_size **out)
     return count;
 }
 
-static int check_health_path(const char *path, struct err *e)
+int app_check_health_path(const char *path, struct err *e)
 {
     size_t len = strlen(path);
 
     if (path[0] == '/' && len <= APP_HEALTH_PATH_MAX && !text_has_control(path, len) && !strchr(path, ' ') &&
         text_is_utf8(path, len))
         return 0;
-    return err_set(e, ERR_INVALID,
-                   "\"%s\" is not a path for the health check: it begins with a slash, has no spaces, and has at most "
-                   "%d bytes",
-                   shown(path).text, APP_HEALTH_PATH_MAX);
+    err_set(
+        e, ERR_INVALID,
+        "\"%s\" is not a path for the health check: it begins with a slash, has no spaces, and has at most %d bytes",
+        shown(path).text, APP_HEALTH_PATH_MAX);
+    return err_hint(e, "Write a path, like /healthz.");
 }
 
 int app_check(const struct app *app, struct err *e)
 {
     if (app_check_name(app->name, e) || app_check_repository(app->repository, e) || app_check_branch(app->branch, e) ||
-        check_health_path(app->health_check_path, e) || app_check_size(app->cpu_units, app->memory_mib, e) ||
+        app_check_health_path(app->health_check_path, e) || app_check_size(app->cpu_units, app->memory_mib, e) ||
         (app->path_filter && path_filter_check(app->path_filter, e)))
         return e->code;
     if (app->port < 1 || app->port > PORT_MAX)

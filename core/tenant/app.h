@@ -43,8 +43,9 @@ bool webhook_policy_parse(const char *name, enum webhook_policy *out);
 
 /* Each says what is wrong and what would be right. */
 int app_check_name(const char *name, struct err *e);
-int app_check_repository(const char *repository, struct err *e);  /* owner/name as GitHub allows */
-int app_check_branch(const char *branch, struct err *e);          /* as git-check-ref-format */
+int app_check_repository(const char *repository, struct err *e); /* owner/name as GitHub allows */
+int app_check_branch(const char *branch, struct err *e);         /* as git-check-ref-format */
+int app_check_health_path(const char *path, struct err *e);
 int app_check_size(int cpu_units, int memory_mib, struct err *e); /* Fargate's pairs; names the nearest */
 int app_check(const struct app *app, struct err *e); /* these and the rest; state and repository_id aside */
 

@@ -192,16 +192,33 @@ static int find_differences(struct db *db, const struct app_edit *edits, size_t 
                     first->changed_by, first->changed_at);
 }
 
+/* CPU units and memory are a size together: the one is right or wrong only with the other. */
+static bool is_judged_with(enum app_setting one, enum app_setting other)
+{
+    bool is_size = one == APP_CPU_UNITS || one == APP_MEMORY_MIB;
+
+    return one == other || (is_size && (other == APP_CPU_UNITS || other == APP_MEMORY_MIB));
+}
+
+static bool is_refused(const struct app *before, const struct app_edit *edits, size_t count, enum app_setting setting,
+                       struct arena *mem)
+{
+    struct app one = *before;
+    struct err e = { 0 };
+
+    for (size_t i = 0; i < count; i++)
+        if (is_judged_with(setting, edits[i].setting) && set_one(&one, &edits[i], mem, &e))
+            return true;
+    return app_check(&one, &e) != 0;
+}
+
 /* Which setting a refusal is of: the one that alone is refused, or else the first that is edited. */
 static enum app_setting find_fault(const struct app *before, const struct app_edit *edits, size_t count,
                                    struct arena *mem)
 {
-    for (size_t i = 0; i < count; i++) {
-        struct app one = *before;
-        struct err e = { 0 };
-        if (set_one(&one, &edits[i], mem, &e) || app_check(&one, &e))
+    for (size_t i = 0; i < count; i++)
+        if (is_refused(before, edits, count, edits[i].setting, mem))
             return edits[i].setting;
-    }
     return count > 0 ? edits[0].setting : APP_SETTING_COUNT;
 }
 

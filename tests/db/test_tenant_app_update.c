@@ -103,6 +103,20 @@ static void a_value_that_cannot_be_is_refused_with_all_the_others_and_named(void
     HOLDS("SELECT port = 8080 AND branch = 'main' AND tasks = 2 FROM berth.apps");
 }
 
+static void a_size_that_can_be_is_not_blamed_for_what_else_is_wrong(void **state)
+{
+    const struct app_edit edits[] = { { APP_CPU_UNITS, "1024", NULL },
+                                      { APP_MEMORY_MIB, "8192", NULL },
+                                      { APP_HEALTH_CHECK_PATH, "/up and well", NULL } };
+    struct err e = { 0 };
+    (void)state;
+
+    assert_int_equal(update_all(edits, 3, &e), ERR_INVALID);
+
+    assert_int_equal(done.at_fault, APP_HEALTH_CHECK_PATH);
+    NOTHING_IS_WRITTEN;
+}
+
 static void a_rollout_over_a_quota_is_refused_with_its_numbers(void **state)
 {
     struct err e = { 0 };
@@ -391,6 +405,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_value_that_cannot_be_is_refused_with_all_the_others_and_named),
+        TEST(a_size_that_can_be_is_not_blamed_for_what_else_is_wrong),
         TEST(a_rollout_over_a_quota_is_refused_with_its_numbers),
         TEST(an_app_that_is_over_its_quota_may_be_made_smaller_and_changed_otherwise),
         TEST(an_app_that_is_not_there_or_going_is_not_changed),

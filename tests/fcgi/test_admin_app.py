@@ -109,6 +109,15 @@ def test_a_size_that_fargate_does_not_run_is_refused_beside_its_field(pages):
     assert "the nearest is 2048 MiB" in answer.text
 
 
+def test_a_wrong_health_check_path_is_told_beside_its_own_field(pages):
+    answer = submit(pages, "settings", size="1024/8192", health_check_path="/up and well", do="save")
+
+    assert answer.status == 422
+    assert answer.text.count('aria-invalid="true"') == 1
+    told = re.search(r'id="error-health_check_path">(.*?)</p>', answer.text, re.S).group(1)
+    assert "has no spaces" in told
+
+
 def test_a_size_that_a_quota_has_no_room_for_is_refused_with_the_numbers(pages):
     answer = submit(pages, "settings", size="16384/32768", tasks="3", do="save")
 
