@@ -133,15 +133,16 @@ static const char *value_text(const json_object *value, struct arena *mem)
 
 struct comparison {
     struct arena *mem;
-    json_object *rows; /* {name, before, after}; at most CHANGES_SHOWN */
+    json_object *rows; /* {name, before, after, became}; at most CHANGES_SHOWN */
     size_t count;
 };
 
 static void compare(struct comparison *c, const char *within, const json_object *before, const json_object *after,
                     int depth);
 
+/* is_told: after has the member, if only as null. Of one that it lacks it isn't said what became of it. */
 static void compare_member(struct comparison *c, const char *within, const char *name, const json_object *before,
-                           const json_object *after, int depth)
+                           const json_object *after, bool is_told, int depth)
 {
     const char *was = value_text(before, c->mem), *is = value_text(after, c->mem);
     bool nested = (json_is_object(before) || !before) && (json_is_object(after) || !after);
@@ -153,8 +154,16 @@ static void compare_member(struct comparison *c, const char *within, const char 
     if (before && after && !strcmp(json_to_text(before, c->mem), json_to_text(after, c->mem)))
         return;
     if (c->count++ < CHANGES_SHOWN)
-        json_append(c->rows, json_build("{s:s, s:s, s:s}", "name", member_word(within, name, c->mem), "before", was,
-                                        "after", is));
+        json_append(c->rows, json_build("{s:s, s:s, s:s, s:b}", "name", member_word(within, name, c->mem), "before",
+                                        was, "after", is, "became", *was && is_told));
+}
+
+static bool has_member(const json_object *object, const char *name)
+{
+    for (struct json_member m = json_first(object); m.name; m = json_next(m))
+        if (strcmp(m.name, name) == 0)
+            return true;
+    return false;
 }
 
 static void compare(struct comparison *c, const char *within, const json_object *before, const json_object *after,
@@ -162,11 +171,11 @@ static void compare(struct comparison *c, const char *within, const json_object 
 {
     if (json_is_object(before))
         for (struct json_member m = json_first(before); m.name; m = json_next(m))
-            compare_member(c, within, m.name, m.value, json_is_object(after) ? json_get(after, m.name) : NULL, depth);
+            compare_member(c, within, m.name, m.value, json_get(after, m.name), has_member(after, m.name), depth);
     if (json_is_object(after))
         for (struct json_member m = json_first(after); m.name; m = json_next(m))
             if (!json_is_object(before) || !json_get(before, m.name))
-                compare_member(c, within, m.name, NULL, m.value, depth);
+                compare_member(c, within, m.name, NULL, m.value, true, depth);
 }
 
 static int put_changes(const struct audit_entry *entry, struct arena *mem, json_object *row, struct err *e)

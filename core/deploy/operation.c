@@ -39,12 +39,16 @@ static int begin(struct operation *op, struct err *e)
     return err_hint(e, "Nothing of it is deployed any more; `berth destroy %s` goes on with deleting it.", op->app);
 }
 
+/* What is live is so before and after: an operation only asks for what a worker then does. */
 static int audit(struct operation *op, const char *action, json_object *after, struct err *e)
 {
     AUTO_JSON json_object *then = after;
-    AUTO_JSON json_object *before =
-        op->live ? json_build("{s:i}", "live", op->live) : json_build("{s:o}", "live", NULL);
+    AUTO_JSON json_object *before = json_new_object();
 
+    if (op->live) {
+        json_put(before, "live", json_number(op->live));
+        json_put(then, "live", json_number(op->live));
+    }
     return db_query(op->db, op->app, QUERY_AUDIT_ADD, NULL, e, db_text(op->actor), db_text(action), db_text(op->app),
                     db_text(json_to_text(before, op->mem)), db_text(json_to_text(then, op->mem)));
 }

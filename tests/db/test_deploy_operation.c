@@ -88,7 +88,7 @@ static void a_rollback_carries_the_old_image_and_begins_behind_the_build(void **
           " AND rollback_to = 1 AND image_digest = 'sha256:' || repeat('1', 64) AND source_version = 's-1'"
           " AND commit_sha = '" SHA_A "' AND pushed_by = 'ann' AND task_definition_arn IS NULL)");
     HOLDS("EXISTS (SELECT FROM berth.audit_log WHERE actor = 'ann' AND action = 'app.rollback' AND app_name = 'shop'"
-          " AND before = '{\"live\": 2}' AND after = '{\"release\": 3, \"rollback_to\": 1}')");
+          " AND before = '{\"live\": 2}' AND after = '{\"live\": 2, \"release\": 3, \"rollback_to\": 1}')");
     assert_int_equal(claim(), 3);
     go_live(3);
     assert_int_equal(rollback(1, NULL, &e), -ERR_CONFLICT); /* v3 is v1 */

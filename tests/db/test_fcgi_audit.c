@@ -24,6 +24,23 @@ static void a_change_shows_only_the_members_that_differ(void **state)
     assert_int_equal(occurrences(page, "<span class=\"member\">tasks</span>"), 1); /* of the creation */
 }
 
+static void what_an_operation_leaves_as_it_was_became_nothing(void **state)
+{
+    struct page_harness *f = *state;
+    page_sql(f, "INSERT INTO berth.audit_log (actor, action, before, after) VALUES"
+                " ('ann', 'app.cancel', '{\"live\": 5}', '{\"live\": 5, \"releases\": [6]}'),"
+                " ('old', 'app.deploy', '{\"live\": 4}', '{\"release\": 5}'),"    /* as it was written once */
+                " ('ann', 'limits.set', '{\"tasks\": 3}', '{\"tasks\": null}')"); /* null is a value */
+
+    const char *now = page_of(f, "/audit?action=app.cancel"), *once = page_of(f, "/audit?action=app.deploy");
+
+    assert_hides(now, "<span class=\"member\">live</span>");
+    assert_shows(now, "<span class=\"member\">releases</span>");
+    assert_shows(once, "<span class=\"member\">live</span> <bdi class=\"was\">4</bdi>");
+    assert_hides(once, "class=\"arrow\"");
+    assert_shows(page_of(f, "/audit?action=limits.set"), "class=\"arrow\"");
+}
+
 static void an_odd_value_breaks_no_page(void **state)
 {
     struct page_harness *f = *state;
@@ -129,6 +146,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         EACH(a_change_shows_only_the_members_that_differ),
+        EACH(what_an_operation_leaves_as_it_was_became_nothing),
         EACH(an_odd_value_breaks_no_page),
         EACH(the_log_is_filtered_by_who_what_which_app_and_when),
         EACH(the_csv_is_a_file_and_no_cell_is_a_formula),
