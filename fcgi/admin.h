@@ -117,6 +117,9 @@ typedef int admin_change(struct admin *admin, struct request *request, struct fo
 admin_change settings_change, app_limits_change, default_limits_change, pause_change, resume_change;
 admin_change rollback_change, deploy_change, cancel_change, destroy_change, run_again_change, check_now_change;
 
+/* What "Save and redeploy" does once the settings are saved: what is live by then, anew; its branch's head where nothing is. See operation_redeploy. */
+int redeploy_live(struct admin *admin, struct request *request, struct admin_answer *answer, struct err *e);
+
 struct admin_change_route {
     const char *form; /* its name, for the token */
     admin_change *change;

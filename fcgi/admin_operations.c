@@ -6,6 +6,7 @@
 #include "core/deploy/github_access.h"
 #include "core/deploy/operation.h"
 #include "fcgi/admin.h"
+#include "fcgi/admin_words.h"
 
 static const char *app_url(const struct request *request)
 {
@@ -43,32 +44,66 @@ int rollback_change(struct admin *admin, struct request *request, struct form *f
     return 0;
 }
 
-int deploy_change(struct admin *admin, struct request *request, struct form *form, struct admin_answer *answer,
-                  struct err *e)
+/* commit NULL: the branch's head. */
+static int find_commit(struct admin *admin, struct request *request, const char *commit, struct github_commit *out,
+                       struct err *e)
 {
-    const char *app = request_value(request, "app"), *commit = form_text(form, "commit");
-    struct commit_ask ask = { .admin = admin->db, .settings = admin->settings, .app = app };
-    struct github_commit found = { 0 };
-    int made = 0;
+    struct commit_ask ask = {
+        .admin = admin->db, .settings = admin->settings, .app = request_value(request, "app"), .commit = commit
+    };
 
-    if (commit && *commit) {
-        ask.commit = commit;
-        if (github_check_commit(commit, e)) {
-            form_refuse(form, "commit", "Write a commit's hexadecimal name, or its first %d to %d digits.",
-                        COMMIT_NAME_LEAST, COMMIT_NAME_MOST);
-            return 0;
-        }
-    }
     if (admin->settings->github_token_secret && admin_aws(admin, &ask.aws, e)) /* it is read from Secrets Manager */
         return e->code;
     ask.transport = http_curl_transport(admin->curl);
-    if (github_app_commit(&ask, request->mem, &found, e) ||
-        operation_deploy(admin->db, app, request->remote_user, &found, &made, e))
-        return e->code;
+    return github_app_commit(&ask, request->mem, out, e);
+}
+
+static int answer_deployed(struct request *request, enum notice notice, int made, struct admin_answer *answer)
+{
     answer->to = app_url(request);
-    answer->notice = NOTICE_DEPLOYED;
+    answer->notice = notice;
     answer->values = (struct notice_values){ .release = made };
     return 0;
+}
+
+int deploy_change(struct admin *admin, struct request *request, struct form *form, struct admin_answer *answer,
+                  struct err *e)
+{
+    const char *commit = text_or_empty(form_text(form, "commit"));
+    struct github_commit found = { 0 };
+    int made = 0;
+
+    if (*commit && github_check_commit(commit, e)) {
+        form_refuse(form, "commit", "Write a commit's hexadecimal name, or its first %d to %d digits.",
+                    COMMIT_NAME_LEAST, COMMIT_NAME_MOST);
+        return 0;
+    }
+    if (find_commit(admin, request, *commit ? commit : NULL, &found, e) ||
+        operation_deploy(admin->db, request_value(request, "app"), request->remote_user, &found, &made, e))
+        return e->code;
+    return answer_deployed(request, NOTICE_DEPLOYED, made, answer);
+}
+
+static int read_live(struct admin *admin, struct request *request, struct deployment *out, struct err *e)
+{
+    AUTO_DB struct db *db = NULL;
+
+    return db_take(admin->db, &db, e) || deployment_find(db, request_value(request, "app"), request->mem, out, e)
+               ? (int)e->code
+               : 0;
+}
+
+int redeploy_live(struct admin *admin, struct request *request, struct admin_answer *answer, struct err *e)
+{
+    struct github_commit found = { 0 };
+    struct deployment live = { 0 };
+    int made = 0;
+
+    if (read_live(admin, request, &live, e) || find_commit(admin, request, live.commit_sha, &found, e) ||
+        operation_redeploy(admin->db, request_value(request, "app"), request->remote_user, live.release, &found, &made,
+                           e))
+        return e->code;
+    return answer_deployed(request, NOTICE_SETTINGS_DEPLOYED, made, answer);
 }
 
 int cancel_change(struct admin *admin, struct request *request, struct form *form, struct admin_answer *answer,

@@ -73,8 +73,7 @@ const struct route admin_routes[] = {
       admin_take,
       { APP },
       CHANGE(.form = "settings", .change = settings_change,
-             .fields =
-                 FIELDS("size", "tasks", "port", "health_check_path", "branch", "path_filter", "was.*", "commit", "do"),
+             .fields = FIELDS("size", "tasks", "port", "health_check_path", "branch", "path_filter", "was.*", "do"),
              .page = PAGE_APP, .model = app_model) },
     { "POST",
       "/apps/{app}/pause",

@@ -192,7 +192,6 @@ int app_settings_model(struct admin *admin, struct db *db, const struct app_page
     }
     json_put(settings, "sizes", sizes_of(shown_of(&page->app, &fields[0], form, mem), mem));
     json_put(settings, "effect", json_text(effect_of(page, form, mem)));
-    json_put(settings, "commit", json_text(text_or_empty(page->live.commit_sha)));
     *out = json_hold(settings);
     return 0;
 }
@@ -277,10 +276,8 @@ int settings_change(struct admin *admin, struct request *request, struct form *f
     if (form->errors)
         return 0;
     if (what && strcmp(what, "redeploy") == 0) {
-        if (deploy_change(admin, request, form, answer, e))
+        if (redeploy_live(admin, request, answer, e))
             return err_context(e, "the settings are saved, but nothing was deployed");
-        if (answer->to)
-            answer->notice = NOTICE_SETTINGS_DEPLOYED;
         return 0;
     }
     answer->to = arena_printf(request->mem, "/apps/%s", request_value(request, "app"));

@@ -211,9 +211,52 @@ int operation_rollback(struct db_pool *admin, const char *app, const char *actor
 
 /* Deploy */
 
-static int deploy(struct operation *op, const struct github_commit *commit, int *made, struct err *e)
+enum { LIVE_ANY = -1 };
+
+static bool has_settings(const struct app *runs, const struct app *app)
 {
-    if (begin(op, e) ||
+    return runs->cpu_units == app->cpu_units && runs->memory_mib == app->memory_mib && runs->tasks == app->tasks &&
+           runs->port == app->port && strcmp(runs->health_check_path, app->health_check_path) == 0;
+}
+
+/* A release keeps the settings that it was queued with, so whether a newer one has those of now decides what is left to do. */
+static int refuse_for_newer(struct operation *op, int newer, struct err *e)
+{
+    bool is_live = newer == op->live;
+    const char *is_so = is_live ? "went live meanwhile" : "is on its way";
+    struct app app = { 0 }, runs = { 0 };
+
+    if (app_get(op->db, op->app, op->mem, &app, e) || release_app(op->db, op->app, newer, op->mem, &runs, e))
+        return e->code;
+    if (has_settings(&runs, &app)) {
+        err_set(e, ERR_CONFLICT, "v%d of %s %s, with these settings", newer, op->app, is_so);
+        return err_hint(e, "Nothing more needs to be deployed.");
+    }
+    err_set(e, ERR_CONFLICT, "v%d of %s %s, with the settings that it was queued with", newer, op->app, is_so);
+    if (is_live)
+        return err_hint(e, "Redeploy v%d, and it runs with those of now.", newer);
+    return err_hint(e, "A redeploy of what is live would undo v%d: redeploy v%d once it is live, or cancel it first.",
+                    newer, newer);
+}
+
+/* What is to be deployed anew is live still, and nothing newer is on its way. */
+static int check_newest(struct operation *op, int live, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+    int newest = op->live;
+
+    if (db_query(op->db, op->app, QUERY_RELEASE_UNDER_WAY, &rows, e, db_text(op->app)))
+        return e->code;
+    for (size_t i = 0; i < db_count(rows); i++)
+        if (!db_get(rows, i, "halt"))
+            newest = (int)db_get_int(rows, i, "number");
+    return newest == live ? 0 : refuse_for_newer(op, newest, e);
+}
+
+/* live: what has to be so still; LIVE_ANY: whatever is. */
+static int deploy(struct operation *op, int live, const struct github_commit *commit, int *made, struct err *e)
+{
+    if (begin(op, e) || (live != LIVE_ANY && check_newest(op, live, e)) ||
         queue(op, "redeploy", commit, 0, arena_printf(op->mem, "Queued by %s at %.7s.", op->actor, commit->sha), made,
               e) ||
         audit(op, "app.deploy", json_build("{s:i, s:s}", "release", *made, "commit", commit->sha), e))
@@ -221,8 +264,8 @@ static int deploy(struct operation *op, const struct github_commit *commit, int 
     return finish(op, e);
 }
 
-int operation_deploy(struct db_pool *admin, const char *app, const char *actor, const struct github_commit *commit,
-                     int *made, struct err *e)
+static int deploy_as(struct db_pool *admin, const char *app, const char *actor, int live,
+                     const struct github_commit *commit, int *made, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_DB struct db *db = NULL;
@@ -232,12 +275,24 @@ int operation_deploy(struct db_pool *admin, const char *app, const char *actor, 
     if (db_take(admin, &db, e))
         return e->code;
     op.db = db;
-    if (deploy(&op, commit, &number, e)) {
+    if (deploy(&op, live, commit, &number, e)) {
         db_rollback(db);
         return e->code;
     }
     *made = number;
     return 0;
+}
+
+int operation_deploy(struct db_pool *admin, const char *app, const char *actor, const struct github_commit *commit,
+                     int *made, struct err *e)
+{
+    return deploy_as(admin, app, actor, LIVE_ANY, commit, made, e);
+}
+
+int operation_redeploy(struct db_pool *admin, const char *app, const char *actor, int live,
+                       const struct github_commit *commit, int *made, struct err *e)
+{
+    return deploy_as(admin, app, actor, live, commit, made, e);
 }
 
 /* Cancel */

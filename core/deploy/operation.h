@@ -22,6 +22,13 @@ int operation_deploy(struct db_pool *admin, const char *app, const char *actor, 
                      int *made, struct err *e);
 
 /*
+ * The same of what is live, so that it runs with the app's settings of now: only while that is still release `live` (0: nothing is), and nothing newer is on its way,
+ * which it would undo. ERR_CONFLICT: it isn't so, and which settings the newer one has.
+ */
+int operation_redeploy(struct db_pool *admin, const char *app, const char *actor, int live,
+                       const struct github_commit *commit, int *made, struct err *e);
+
+/*
  * Ends all that is under way: what is queued at once, what runs at its worker's next turn (watch it end: it may still go live or fail first). Safe to repeat. live: the
  * release that stays, 0: none. ERR_CONFLICT: there is nothing to cancel, and nothing was cancelled before.
  */

@@ -209,6 +209,43 @@ static void pushes_during_a_rollback_leave_it_and_the_newest_of_them(void **stat
     HOLDS("(SELECT max(number) FROM berth.releases) = (SELECT max(number) FROM berth.releases WHERE state = 'queued')");
 }
 
+static int redeploy(int live, struct err *e)
+{
+    const struct github_commit commit = { .sha = SHA_A, .title = "Again" };
+    int made = 0;
+
+    *e = (struct err){ 0 };
+    return operation_redeploy(admin, "shop", "ann", live, &commit, &made, e) ? -(int)e->code : made;
+}
+
+static void a_redeploy_of_what_is_live_undoes_nothing_newer(void **state)
+{
+    struct cancelled done = { 0 };
+    struct err e;
+    (void)state;
+    assert_int_equal(redeploy(0, &e), 1); /* nothing is live, and that was known */
+    assert_int_equal(claim(), 1);
+    go_to(1, "rollout");
+    assert_int_equal(redeploy(0, &e), -ERR_CONFLICT);
+    assert_string_equal(e.message, "v1 of shop is on its way, with these settings");
+    go_live(1);
+
+    assert_int_equal(redeploy(0, &e), -ERR_CONFLICT);
+    assert_string_equal(e.message, "v1 of shop went live meanwhile, with these settings");
+    sql("UPDATE berth.apps SET port = port + 1");
+    assert_int_equal(redeploy(0, &e), -ERR_CONFLICT);
+    assert_string_equal(e.message, "v1 of shop went live meanwhile, with the settings that it was queued with");
+    push(SHA_B);
+    sql("UPDATE berth.apps SET port = port + 1");
+    assert_int_equal(redeploy(1, &e), -ERR_CONFLICT);
+    assert_string_equal(e.message, "v2 of shop is on its way, with the settings that it was queued with");
+    STATE(2, "queued");
+
+    assert_int_equal(claim(), 2);
+    assert_int_equal(cancel(&done, &e), 0); /* what is being cancelled is nobody's newer release */
+    assert_int_equal(redeploy(1, &e), 3);
+}
+
 /* Cancel */
 
 static void with_nothing_under_way_there_is_nothing_to_cancel(void **state)
@@ -387,6 +424,7 @@ int main(int argc, char **argv)
         TEST(during_a_rollout_the_one_before_is_not_guessed),
         TEST(of_many_equal_rollbacks_at_once_one_is_made),
         TEST(pushes_during_a_rollback_leave_it_and_the_newest_of_them),
+        TEST(a_redeploy_of_what_is_live_undoes_nothing_newer),
         TEST(with_nothing_under_way_there_is_nothing_to_cancel),
         TEST(a_cancel_ends_what_is_queued_and_halts_what_runs_and_may_be_repeated),
         TEST(a_cancel_takes_over_what_was_to_give_way),

@@ -201,6 +201,57 @@ def test_what_was_saved_before_a_deploy_was_refused_is_not_told_as_somebody_else
     assert Forms(answer.text).found[f"/apps/{app}/settings"]["tasks"] == "2"
 
 
+def go_live(site, app, number, commit):
+    """As a teammate's push does it while a page is open."""
+    site.postgres.sql(f"""
+        INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, image_digest, task_definition_arn, finished_at)
+            VALUES ('{app}', {number}, 'push', 'live', 'live', '{commit}', 'sha256:' || repeat('1', 64), 'arn', now());
+        UPDATE berth.apps SET last_release = {number} WHERE app_name = '{app}';
+        UPDATE berth.deployments SET release = {number}, commit_sha = '{commit}' WHERE app_name = '{app}'""")
+
+
+def redeploy(site, app, fields, **edits):
+    return site.post(f"/apps/{app}/settings", {**fields, **edits, "do": "redeploy"})
+
+
+def test_save_and_redeploy_deploys_what_is_live_by_then_and_not_what_the_page_knew(site):
+    app = site.make_app("redeployed")
+    opened = settings_of(site, app)
+    go_live(site, app, 3, site.github.commits[1])
+
+    answer = redeploy(site, app, opened, tasks="2", commit=site.github.commits[0])
+
+    assert answer.status == 303, answer.text
+    assert answer.headers["Location"] == f"/apps/{app}?done=saved-deployed&v=4"
+    assert site.newest(app)[:3] == ["4", "redeploy", site.github.commits[1]]
+    assert site.postgres.sql(f"SELECT tasks FROM berth.releases WHERE app_name = '{app}' AND number = 4") == [["2"]]
+
+
+def test_save_and_redeploy_leaves_a_newer_release_on_its_way_and_says_which_settings_that_has(site):
+    app = site.make_app("overtaken")
+    go_live(site, app, 3, site.github.commits[0])
+    opened = settings_of(site, app)
+    assert site.change(app, "deploy").status == 303  # v4, of the branch's head
+
+    first = redeploy(site, app, opened, tasks="2")
+    page = site.ask(f"/apps/{app}").text
+
+    assert first.status == 409
+    assert "the settings are saved, but nothing was deployed: v4 of overtaken is on its way, with the settings that it was queued with" in first.text
+    assert "redeploy v4 once it is live, or cancel it first" in first.text
+    assert site.newest(app) == ["4", "redeploy", site.github.commits[1], "0", "queued"]
+    assert site.postgres.sql(f"SELECT tasks FROM berth.apps WHERE app_name = '{app}'") == [["2"]]
+    assert "waits for its turn" in page
+
+    # A second press of the same button: the first has done it.
+    assert site.change(app, "cancel", releases="4").status == 303
+    assert redeploy(site, app, settings_of(site, app), tasks="3").status == 303
+    again = redeploy(site, app, opened, tasks="3")
+    assert again.status == 409
+    assert "v5 of overtaken is on its way, with these settings" in again.text
+    assert site.newest(app)[0] == "5"
+
+
 def test_a_release_that_waits_is_cancelled_and_there_is_then_nothing_to_cancel(site):
     app = site.make_app("cancelled")
     assert site.change(app, "deploy").status == 303
