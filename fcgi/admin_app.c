@@ -47,7 +47,7 @@ static int read_page(struct db *db, const char *name, int before, struct arena *
 {
     if (app_get(db, name, mem, &out->app, e) || app_standing(db, name, mem, &out->standing, e) ||
         teardown_find(db, name, mem, &out->teardown, e) || deployment_find(db, name, mem, &out->live, e) ||
-        read_told(db, name, mem, out, e) ||
+        read_told(db, name, mem, out, e) || operation_under_way(db, name, mem, &out->cancels, e) ||
         release_list_before(db, name, before, APP_RELEASES + 1, mem, &out->releases, &out->count, e) ||
         app_quotas(db, name, mem, &out->quotas, &out->quota_count, e))
         return e->code;
@@ -123,15 +123,18 @@ static int told_rows(struct admin *admin, struct db *db, const struct app_page *
     if (release_events(db, r->app, r->number, mem, &events, &count, e))
         return e->code;
     bool failed = r->state == RELEASE_FAILED;
-    json_append(rows, json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:b, s:s, s:s, s:s, s:s, s:s}", "box",
-                                 failed ? "failure" : "box", "number", arena_printf(mem, "v%d", r->number), "url",
-                                 arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "phrase", told_phrase(r),
-                                 "error", text_or_empty(r->error), "newest", newest_event(r, events, count), "hint",
-                                 text_parts(r->hint, mem), "visitors", visitors_see(r, page->live.release, mem),
-                                 "strip", strip_of(r, events, count, clock_now_ms(admin->clock), mem), "can_cancel",
-                                 !failed && r->halt != HALT_CANCEL, "commit", short_commit(r->commit_sha, mem),
-                                 "commit_title", text_or_empty(r->commit_title), "by", text_or_empty(r->pushed_by),
-                                 "at", text_or_empty(r->created_at), "ago", ago(admin, r->created_at, mem)));
+    json_append(rows,
+                json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:o, s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s}",
+                           "box", failed ? "failure" : "box", "number", arena_printf(mem, "v%d", r->number), "url",
+                           arena_printf(mem, "/apps/%s/releases/%d", r->app, r->number), "phrase", told_phrase(r),
+                           "error", text_or_empty(r->error), "newest", newest_event(r, events, count), "hint",
+                           text_parts(r->hint, mem), "visitors", visitors_see(r, page->live.release, mem), "strip",
+                           strip_of(r, events, count, clock_now_ms(admin->clock), mem), "can_cancel",
+                           release_numbers_have(&page->cancels, r->number), "cancels",
+                           release_numbers_list(&page->cancels, mem), "cancel_label", cancel_label(&page->cancels, mem),
+                           "commit", short_commit(r->commit_sha, mem), "commit_title", text_or_empty(r->commit_title),
+                           "by", text_or_empty(r->pushed_by), "at", text_or_empty(r->created_at), "ago",
+                           ago(admin, r->created_at, mem)));
     return 0;
 }
 
@@ -347,8 +350,7 @@ static json_object *model_of(struct admin *admin, const struct app_page *page, i
         owed_text(admin, page, mem), "paused", paused_text(admin, page, mem), "gone", gone_rows(admin, page, mem),
         "empty", page->count == 0, "more", more, "later", before > 0, "older",
         arena_printf(mem, "/apps/%s?before=%d#releases", name, last), "first",
-        arena_printf(mem, "/apps/%s#releases", name), "releases",
-        app_release_rows(admin, page, is_under_way(&page->told) ? page->told.number : 0, mem), "moving",
+        arena_printf(mem, "/apps/%s#releases", name), "releases", app_release_rows(admin, page, mem), "moving",
         is_under_way(&page->told) || page->teardown.state == TEARDOWN_RUNNING, "use", use_rows(page, mem), "resources",
         resource_rows(page, mem), "has_resources", page->resource_count > 0, "count",
         page->standing.last_release ? arena_printf(mem, "%d so far", page->standing.last_release) : "", "url",

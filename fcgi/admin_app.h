@@ -5,6 +5,7 @@
 #define BERTH_FCGI_ADMIN_APP_H
 
 #include "core/deploy/estate/teardown.h"
+#include "core/deploy/operation.h"
 #include "core/tenant/app.h"
 #include "fcgi/admin.h"
 
@@ -19,6 +20,7 @@ struct app_page {
     struct release told; /* on its way, else the newest one if that failed; number 0: nothing is to be told of one */
     struct release *releases; /* newest first, those of this page; one more than is shown when there are more */
     size_t count;
+    struct release_numbers cancels; /* what a cancel would end */
     struct resource_row *resources;
     size_t resource_count;
     struct app_quota *quotas;
@@ -26,16 +28,19 @@ struct app_page {
     bool can_change; /* it is neither going away nor gone */
 };
 
-/* Rows of the releases' table, each with what can be done with it. moving: the release that a cancellation would end; 0: none. */
-json_object *app_release_rows(struct admin *admin, const struct app_page *page, int moving, struct arena *mem);
+/* Rows of the releases' table, each with what can be done with it. */
+json_object *app_release_rows(struct admin *admin, const struct app_page *page, struct arena *mem);
 
 /* What decides which release can be rolled back to, made again or cancelled. */
 struct release_room {
     bool can_change;
-    int live, live_rollback_to; /* what is live, and what that is a rollback to; 0: nothing */
-    int before;                 /* as in app_standing */
-    int cancels;                /* the release that a cancellation would end; 0: none */
+    int live, live_rollback_to;     /* what is live, and what that is a rollback to; 0: nothing */
+    int before;                     /* as in app_standing */
+    struct release_numbers cancels; /* what a cancel would end: the first of them has the button */
 };
+
+/* "Cancel v12", "Cancel both v12 and v13" */
+const char *cancel_label(const struct release_numbers *cancels, struct arena *mem);
 
 /* A button of one of the page's forms: which form, the field's name and value; form "" for none. */
 struct release_action {

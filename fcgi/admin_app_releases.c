@@ -19,6 +19,25 @@ static bool may_return_to(const struct release_room *room, const struct release 
            r->image_digest && r->number != room->live_rollback_to;
 }
 
+/* The visible word of a row is how its label begins. */
+static const char *cancel_word(const struct release_numbers *cancels)
+{
+    return cancels->count == 1 ? "Cancel" : cancels->count == 2 ? "Cancel both" : "Cancel all";
+}
+
+const char *cancel_label(const struct release_numbers *cancels, struct arena *mem)
+{
+    return arena_printf(mem, "%s %s", cancel_word(cancels), release_numbers_text(cancels, mem));
+}
+
+static struct release_action cancel_action(const struct release_room *room, const struct release *r, struct arena *mem)
+{
+    if (room->cancels.count == 0 || room->cancels.of[0] != r->number)
+        return (struct release_action){ "", "", "", "", "" };
+    return (struct release_action){ "form-cancel", "releases", release_numbers_list(&room->cancels, mem),
+                                    cancel_word(&room->cancels), cancel_label(&room->cancels, mem) };
+}
+
 struct release_action release_action(const struct release_room *room, const struct release *r, struct arena *mem)
 {
     bool ended = r->state != RELEASE_RUNNING && r->state != RELEASE_QUEUED;
@@ -27,9 +46,7 @@ struct release_action release_action(const struct release_room *room, const stru
     if (!room->can_change)
         return none;
     if (!ended)
-        return r->number == room->cancels ? (struct release_action){ "form-cancel", "cancel", "", "Cancel",
-                                                                     arena_printf(mem, "Cancel v%d", r->number) }
-                                          : none;
+        return cancel_action(room, r, mem);
     if (may_return_to(room, r))
         return (struct release_action){ "form-rollback", "release", arena_printf(mem, "%d", r->number), "Roll back",
                                         arena_printf(mem, "Roll back to v%d", r->number) };
@@ -50,13 +67,13 @@ static json_object *actions_of(const struct release_room *room, const struct rel
     return actions;
 }
 
-static struct release_room room_of(const struct app_page *page, int moving)
+static struct release_room room_of(const struct app_page *page)
 {
     return (struct release_room){ .can_change = page->can_change,
                                   .live = page->live.release,
                                   .live_rollback_to = page->live.rollback_to,
                                   .before = page->standing.before,
-                                  .cancels = moving };
+                                  .cancels = page->cancels };
 }
 
 static const char *sentence_of(const struct release *r, int live, struct arena *mem)
@@ -84,9 +101,9 @@ static json_object *release_row(struct admin *admin, const struct app_page *page
                       text_or_empty(r->error), "actions", actions_of(room, r, mem));
 }
 
-json_object *app_release_rows(struct admin *admin, const struct app_page *page, int moving, struct arena *mem)
+json_object *app_release_rows(struct admin *admin, const struct app_page *page, struct arena *mem)
 {
-    const struct release_room room = room_of(page, moving);
+    const struct release_room room = room_of(page);
     json_object *rows = json_new_array();
 
     for (size_t i = 0; i < page->count && i < APP_RELEASES; i++)

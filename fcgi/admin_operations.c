@@ -109,14 +109,17 @@ int redeploy_live(struct admin *admin, struct request *request, struct admin_ans
 int cancel_change(struct admin *admin, struct request *request, struct form *form, struct admin_answer *answer,
                   struct err *e)
 {
+    struct release_numbers named = { 0 };
     struct cancelled cancelled = { 0 };
 
-    (void)form;
-    if (operation_cancel(admin->db, request_value(request, "app"), request->remote_user, request->mem, &cancelled, e))
+    /* What the button named; a list that is none names nothing. */
+    (void)release_numbers_parse(text_or_empty(form_text(form, "releases")), request->mem, &named);
+    if (operation_cancel(admin->db, request_value(request, "app"), request->remote_user, &named, request->mem,
+                         &cancelled, e))
         return e->code;
     answer->to = app_url(request);
-    answer->notice = NOTICE_CANCELLED;
-    answer->values = (struct notice_values){ .release = cancelled.numbers[cancelled.count - 1] };
+    answer->notice = cancelled.all.count > 1 ? NOTICE_ALL_CANCELLED : NOTICE_CANCELLED;
+    answer->values = (struct notice_values){ .release = cancelled.all.of[0], .all = cancelled.all };
     return 0;
 }
 

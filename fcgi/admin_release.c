@@ -148,6 +148,7 @@ static const char *after(const struct release *r, struct arena *mem)
 struct release_page {
     struct release release;
     struct release_story story;
+    struct release_numbers cancels; /* what a cancel would end */
     struct release_event *events;
     size_t count;
 };
@@ -169,7 +170,8 @@ static int read_page(struct db *db, const struct request *request, struct releas
     int number = 0;
 
     if (number_of(request, &number, e) || release_get(db, app, number, mem, &out->release, e) ||
-        release_events(db, app, number, mem, &out->events, &out->count, e))
+        release_events(db, app, number, mem, &out->events, &out->count, e) ||
+        operation_under_way(db, app, mem, &out->cancels, e))
         return e->code;
     return release_story(db, app, number, mem, &out->story, e);
 }
@@ -186,7 +188,7 @@ static json_object *actions_of(const struct release_page *page, struct arena *me
     const struct release_room room = { .can_change = story->is_own && !text_starts(story->app_state, "delet"),
                                        .live = story->live,
                                        .live_rollback_to = story->live_rollback_to,
-                                       .cancels = r->halt == HALT_CANCEL ? 0 : story->under_way };
+                                       .cancels = page->cancels };
 
     struct release_action action = release_action(&room, r, mem);
     json_object *actions = json_new_array();

@@ -6,7 +6,7 @@
 #include "core/base/text.h"
 #include "core/tenant/app.h"
 
-/* {v}, {to} and {app} are the values; a sentence is only shown with each value that it names. */
+/* {v}, {to}, {all} and {app} are the values; a sentence is only shown with each value that it names. */
 static const struct {
     const char *name;
     const char *sentence;
@@ -15,6 +15,7 @@ static const struct {
     [NOTICE_ROLLED_BACK] = { "rolled-back", "v{v} is on its way, with the image of v{to}: nothing is built." },
     [NOTICE_DEPLOYED] = { "deployed", "v{v} is on its way." },
     [NOTICE_CANCELLED] = { "cancelled", "v{v} is being cancelled. What is live stays live." },
+    [NOTICE_ALL_CANCELLED] = { "all-cancelled", "{all} are being cancelled. What is live stays live." },
     [NOTICE_DESTROYING] = { "destroying", "The teardown of {app} has begun: it takes no more pushes." },
     [NOTICE_RUN_ACCEPTED] = { "run-accepted", "The delivery was run again and became v{v}." },
     [NOTICE_RUN_JUDGED] = { "run-judged", "The delivery was judged anew. What came of it stands below." },
@@ -51,6 +52,8 @@ const char *notice_url(const char *path, enum notice notice, const struct notice
         url = arena_printf(mem, "%s&v=%d", url, values->release);
     if (is_named(notice, "{to}"))
         url = arena_printf(mem, "%s&to=%d", url, values->to);
+    if (is_named(notice, "{all}"))
+        url = arena_printf(mem, "%s&all=%s", url, release_numbers_list(&values->all, mem));
     if (is_named(notice, "{app}"))
         url = arena_printf(mem, "%s&app=%s", url, values->app);
     return url;
@@ -72,6 +75,16 @@ static const char *number_of(struct request *request, const char *name)
     return text && text_parse_int(text, 1, INT32_MAX, &number) ? text : NULL;
 }
 
+static const char *numbers_of(struct request *request, const char *name)
+{
+    const char *list = request_query(request, name);
+    struct release_numbers numbers = { 0 };
+
+    return list && release_numbers_parse(list, request->mem, &numbers) && numbers.count > 0
+               ? release_numbers_text(&numbers, request->mem)
+               : NULL;
+}
+
 static const char *app_of(struct request *request)
 {
     const char *name = request_query(request, "app");
@@ -87,6 +100,8 @@ static const char *value_at(struct request *request, const char *text)
         return number_of(request, "v");
     if (text_starts(text, "{to}"))
         return number_of(request, "to");
+    if (text_starts(text, "{all}"))
+        return numbers_of(request, "all");
     return text_starts(text, "{app}") ? app_of(request) : NULL;
 }
 

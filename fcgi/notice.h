@@ -7,13 +7,15 @@
 #ifndef BERTH_FCGI_NOTICE_H
 #define BERTH_FCGI_NOTICE_H
 
+#include "core/deploy/release_numbers.h"
 #include "fcgi/request.h"
 
 enum notice {
     NOTICE_NONE,
     NOTICE_ROLLED_BACK,     /* release, to */
     NOTICE_DEPLOYED,        /* release */
-    NOTICE_CANCELLED,       /* release: of several, the newest */
+    NOTICE_CANCELLED,       /* release */
+    NOTICE_ALL_CANCELLED,   /* all */
     NOTICE_DESTROYING,      /* app */
     NOTICE_DESTROY_GOES_ON, /* app */
     NOTICE_RUN_ACCEPTED,    /* release */
@@ -35,8 +37,9 @@ enum notice {
 
 /* What the sentence needs of these; the rest 0 or NULL. */
 struct notice_values {
-    int release; /* v=7 */
-    int to;      /* to=5 */
+    int release;                /* v=7 */
+    int to;                     /* to=5 */
+    struct release_numbers all; /* all=7,8 */
     const char *app;
 };
 

@@ -87,22 +87,12 @@ int command_deploy(struct cli *cli, int argc, char **argv, struct err *e)
                 json_build("{s:s, s:i, s:s}", "app", order.words[0], "release", made, "commit", commit.sha), e);
 }
 
-/* "v8", "v8 and v9", "v8, v9 and v10". */
-static const char *numbers_text(struct arena *mem, const struct cancelled *cancelled)
-{
-    const char *text = arena_printf(mem, "v%d", cancelled->numbers[0]);
-
-    for (size_t i = 1; i < cancelled->count; i++)
-        text = arena_printf(mem, "%s%s v%d", text, i + 1 == cancelled->count ? " and" : ",", cancelled->numbers[i]);
-    return text;
-}
-
 static void print_cancelled(struct cli *cli, const char *app, const struct cancelled *cancelled, bool ended)
 {
     json_object *numbers;
 
     if (!cli->json) {
-        printf("%s %s %s; ", ended ? "Cancelled" : "Cancelling", app, numbers_text(cli->mem, cancelled));
+        printf("%s %s %s; ", ended ? "Cancelled" : "Cancelling", app, release_numbers_text(&cancelled->all, cli->mem));
         if (cancelled->live)
             printf("v%d stays live.\n", cancelled->live);
         else
@@ -110,8 +100,8 @@ static void print_cancelled(struct cli *cli, const char *app, const struct cance
         return;
     }
     numbers = json_new_array();
-    for (size_t i = 0; i < cancelled->count; i++)
-        json_append(numbers, json_number(cancelled->numbers[i]));
+    for (size_t i = 0; i < cancelled->all.count; i++)
+        json_append(numbers, json_number(cancelled->all.of[i]));
     json_object *answer = json_build("{s:s, s:o, s:b}", "app", app, "cancelled", numbers, "ended", ended);
     if (cancelled->live)
         json_put(answer, "live", json_number(cancelled->live));
@@ -146,7 +136,7 @@ int command_cancel(struct cli *cli, int argc, char **argv, struct err *e)
     struct cancelled cancelled = { 0 };
 
     if (take_order(cli, argc, argv, 1, &order, e) ||
-        operation_cancel(order.admin, order.words[0], cli_actor(cli), cli->mem, &cancelled, e) ||
+        operation_cancel(order.admin, order.words[0], cli_actor(cli), NULL, cli->mem, &cancelled, e) ||
         (order.wait && cancelled.running && check_end(cli, &order, &cancelled, e)))
         return e->code;
     print_cancelled(cli, order.words[0], &cancelled, order.wait || !cancelled.running);

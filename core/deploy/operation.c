@@ -297,6 +297,67 @@ int operation_redeploy(struct db_pool *admin, const char *app, const char *actor
 
 /* Cancel */
 
+int operation_under_way(struct db *db, const char *app, struct arena *mem, struct release_numbers *out, struct err *e)
+{
+    AUTO_ROWS struct db_rows *rows = NULL;
+    size_t count = 0;
+    int *of;
+
+    if (db_query(db, app, QUERY_RELEASE_UNDER_WAY, &rows, e, db_text(app)))
+        return e->code;
+    of = arena_array(mem, db_count(rows) + 1, sizeof *of);
+    for (size_t i = 0; i < db_count(rows); i++) {
+        const char *halt = db_get(rows, i, "halt");
+        if (!halt || strcmp(halt, release_halt_name(HALT_CANCEL)) != 0)
+            of[count++] = (int)db_get_int(rows, i, "number");
+    }
+    *out = (struct release_numbers){ of, count };
+    return 0;
+}
+
+static int refuse_named(struct operation *op, const struct release_numbers *named,
+                        const struct release_numbers *under_way, struct err *e)
+{
+    err_set(e, ERR_CONFLICT, "%s has %s under way by now, so nothing was cancelled", op->app,
+            release_numbers_text(under_way, op->mem));
+    if (named->count == 0)
+        return err_hint(e, "Nothing was named to cancel: look at what is under way now.");
+    return err_hint(e, "%s was to be cancelled: look at what is under way now, and cancel that.",
+                    release_numbers_text(named, op->mem));
+}
+
+/* One that is cancelled, or about to be, is no reason to refuse: that was wanted. */
+static int check_ended(struct operation *op, int number, struct err *e)
+{
+    struct release r = { 0 };
+
+    if (release_get(op->db, op->app, number, op->mem, &r, e))
+        return e->code;
+    if (r.state == RELEASE_CANCELLED || (r.state == RELEASE_RUNNING && r.halt == HALT_CANCEL))
+        return 0;
+    err_set(e, ERR_CONFLICT, "v%d of %s %s already, so nothing was cancelled", number, op->app,
+            r.state == RELEASE_LIVE     ? "went live"
+            : r.state == RELEASE_FAILED ? "failed"
+                                        : "was superseded");
+    return err_hint(e, "Look at what is under way now.");
+}
+
+/* Nothing that its author has not seen is ended, and nothing when what was seen came to another end. */
+static int check_named(struct operation *op, const struct release_numbers *named, struct err *e)
+{
+    struct release_numbers under_way = { 0 };
+
+    if (operation_under_way(op->db, op->app, op->mem, &under_way, e))
+        return e->code;
+    for (size_t i = 0; i < under_way.count; i++)
+        if (!release_numbers_have(named, under_way.of[i]))
+            return refuse_named(op, named, &under_way, e);
+    for (size_t i = 0; i < named->count; i++)
+        if (!release_numbers_have(&under_way, named->of[i]) && check_ended(op, named->of[i], e))
+            return e->code;
+    return 0;
+}
+
 /* After a cancel that has already come to its end, that end is the answer. */
 static int cancelled_before(struct operation *op, struct arena *mem, struct cancelled *out, struct err *e)
 {
@@ -306,9 +367,9 @@ static int cancelled_before(struct operation *op, struct arena *mem, struct canc
     if (release_list(op->db, op->app, 1, op->mem, &newest, &count, e))
         return e->code;
     if (count > 0 && newest->state == RELEASE_CANCELLED) {
-        out->numbers = arena_array(mem, 1, sizeof *out->numbers);
-        out->numbers[0] = newest->number;
-        out->count = 1;
+        int *of = arena_array(mem, 1, sizeof *of);
+        *of = newest->number;
+        out->all = (struct release_numbers){ of, 1 };
         return 0;
     }
     if (count == 0)
@@ -321,20 +382,23 @@ static int cancelled_before(struct operation *op, struct arena *mem, struct canc
                : (int)e->code;
 }
 
-static json_object *numbers_json(const struct cancelled *cancelled)
+static json_object *numbers_json(const struct release_numbers *numbers)
 {
     json_object *all = json_new_array();
 
-    for (size_t i = 0; i < cancelled->count; i++)
-        json_append(all, json_number(cancelled->numbers[i]));
+    for (size_t i = 0; i < numbers->count; i++)
+        json_append(all, json_number(numbers->of[i]));
     return all;
 }
 
-static int cancel(struct operation *op, struct arena *mem, struct cancelled *out, struct err *e)
+static int cancel(struct operation *op, const struct release_numbers *named, struct arena *mem, struct cancelled *out,
+                  struct err *e)
 {
     AUTO_ROWS struct db_rows *queued = NULL, *running = NULL;
+    size_t count = 0;
+    int *of;
 
-    if (begin(op, e) ||
+    if (begin(op, e) || (named && check_named(op, named, e)) ||
         db_query(op->db, op->app, QUERY_RELEASE_CANCEL_QUEUED, &queued, e, db_text(op->app), db_text(op->actor)) ||
         /* The queued ones first: one that a worker takes up in between is running now. */
         db_query(op->db, op->app, QUERY_RELEASE_CANCEL_RUNNING, &running, e, db_text(op->app), db_text(op->actor)))
@@ -342,18 +406,19 @@ static int cancel(struct operation *op, struct arena *mem, struct cancelled *out
     out->live = op->live;
     if (db_count(queued) + db_count(running) == 0)
         return cancelled_before(op, mem, out, e) ? (int)e->code : db_commit(op->db, e);
-    out->numbers = arena_array(mem, db_count(queued) + 1, sizeof *out->numbers);
+    of = arena_array(mem, db_count(queued) + 1, sizeof *of);
     if (db_count(running) > 0)
-        out->numbers[out->count++] = out->running = (int)db_get_int(running, 0, "number");
+        of[count++] = out->running = (int)db_get_int(running, 0, "number");
     for (size_t i = 0; i < db_count(queued); i++)
-        out->numbers[out->count++] = (int)db_get_int(queued, i, "number");
-    if (audit(op, "app.cancel", json_build("{s:o}", "releases", numbers_json(out)), e))
+        of[count++] = (int)db_get_int(queued, i, "number");
+    out->all = (struct release_numbers){ of, count };
+    if (audit(op, "app.cancel", json_build("{s:o}", "releases", numbers_json(&out->all)), e))
         return e->code;
     return finish(op, e);
 }
 
-int operation_cancel(struct db_pool *admin, const char *app, const char *actor, struct arena *mem,
-                     struct cancelled *out, struct err *e)
+int operation_cancel(struct db_pool *admin, const char *app, const char *actor, const struct release_numbers *named,
+                     struct arena *mem, struct cancelled *out, struct err *e)
 {
     AUTO_DB struct db *db = NULL;
     struct operation op = { .mem = mem, .app = app, .actor = actor };
@@ -362,7 +427,7 @@ int operation_cancel(struct db_pool *admin, const char *app, const char *actor, 
     if (db_take(admin, &db, e))
         return e->code;
     op.db = db;
-    if (cancel(&op, mem, &done, e)) {
+    if (cancel(&op, named, mem, &done, e)) {
         db_rollback(db);
         return e->code;
     }

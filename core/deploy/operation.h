@@ -9,6 +9,7 @@
 #define BERTH_DEPLOY_OPERATION_H
 
 #include "core/deploy/release.h"
+#include "core/deploy/release_numbers.h"
 #include "core/github/rest.h"
 
 /*
@@ -28,17 +29,20 @@ int operation_deploy(struct db_pool *admin, const char *app, const char *actor, 
 int operation_redeploy(struct db_pool *admin, const char *app, const char *actor, int live,
                        const struct github_commit *commit, int *made, struct err *e);
 
+/* What a cancel would end: all that is under way and not being cancelled already. */
+int operation_under_way(struct db *db, const char *app, struct arena *mem, struct release_numbers *out, struct err *e);
+
 /*
- * Ends all that is under way: what is queued at once, what runs at its worker's next turn (watch it end: it may still go live or fail first). Safe to repeat. live: the
- * release that stays, 0: none. ERR_CONFLICT: there is nothing to cancel, and nothing was cancelled before.
+ * Ends all that is under way: what is queued at once, what runs at its worker's next turn (watch it end: it may still go live or fail first). Safe to repeat. named: what
+ * its author saw under way, and nothing else is ended; NULL: whatever is. live: the release that stays, 0: none. ERR_CONFLICT: there is nothing to cancel, and nothing was
+ * cancelled before; or something else than was named is under way, or one of those came to another end.
  */
 struct cancelled {
-    int *numbers; /* all of them, oldest first */
-    size_t count;
+    struct release_numbers all;
     int running; /* the one of them that its worker has still to end; 0: none */
     int live;
 };
-int operation_cancel(struct db_pool *admin, const char *app, const char *actor, struct arena *mem,
-                     struct cancelled *out, struct err *e);
+int operation_cancel(struct db_pool *admin, const char *app, const char *actor, const struct release_numbers *named,
+                     struct arena *mem, struct cancelled *out, struct err *e);
 
 #endif

@@ -18,7 +18,6 @@ struct release_story {
     const char *build_project; /* ARN; NULL: there is none */
     bool is_own;               /* false: it is of an app of the same name, which was destroyed */
     int live, live_rollback_to;
-    int under_way; /* the first release that has not ended; 0: none */
     struct release_size size;
     int good; /* the last release before it that went live; 0: none */
     const char *good_commit;

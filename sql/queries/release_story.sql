@@ -1,8 +1,7 @@
--- maybe: what a release's page tells besides the release itself: its app, the delivery it came by, its build project, what is live and what that is a rollback to, the first release under way (null: none), whether it was made for this app and not for one of the same name that was destroyed; and the last release before it that went live (null: none), with what differs in what the two run with
+-- maybe: what a release's page tells besides the release itself: its app, the delivery it came by, its build project, what is live and what that is a rollback to, whether it was made for this app and not for one of the same name that was destroyed; and the last release before it that went live (null: none), with what differs in what the two run with
 SELECT a.repository, a.branch, a.state AS app_state, r.delivery_id, r.created_at >= a.created_at AS is_own,
        (SELECT p.arn FROM berth.resources p WHERE p.app_name = a.app_name AND p.kind = 'build_project') AS build_project,
        d.release AS live, l.rollback_to AS live_rollback_to,
-       (SELECT min(u.number) FROM berth.releases u WHERE u.app_name = a.app_name AND u.state IN ('queued', 'running')) AS under_way,
        g.number AS good, g.commit_sha AS good_commit,
        coalesce(r.cpu_units, a.cpu_units) AS cpu_units, coalesce(r.memory_mib, a.memory_mib) AS memory_mib, coalesce(r.tasks, a.tasks) AS tasks,
        coalesce(r.port, a.port) AS port, coalesce(r.health_check_path, a.health_check_path) AS health_check_path,

@@ -93,7 +93,7 @@ static int cancel(struct err *e)
 {
     struct cancelled cancelled = { 0 };
 
-    return operation_cancel(admin, "shop", ACTOR, mem, &cancelled, e);
+    return operation_cancel(admin, "shop", ACTOR, NULL, mem, &cancelled, e);
 }
 
 static int destroy(struct err *e)

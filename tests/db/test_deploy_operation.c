@@ -44,7 +44,7 @@ static int deploy(const char *sha)
 static int cancel(struct cancelled *out, struct err *e)
 {
     *e = (struct err){ 0 };
-    return operation_cancel(admin, "shop", "ann", mem, out, e);
+    return operation_cancel(admin, "shop", "ann", NULL, mem, out, e);
 }
 
 /* Rollback */
@@ -277,7 +277,7 @@ static void a_cancel_ends_what_is_queued_and_halts_what_runs_and_may_be_repeated
         assert_int_equal(cancel(&done, &e), 0);
         assert_int_equal(done.running, 2);
         assert_int_equal(done.live, 1);
-        assert_int_equal(done.count, i == 0 ? 2 : 1);
+        assert_int_equal(done.all.count, i == 0 ? 2 : 1);
     }
 
     STATE(3, "cancelled");
@@ -286,7 +286,7 @@ static void a_cancel_ends_what_is_queued_and_halts_what_runs_and_may_be_repeated
                      1);
     end(2, "cancelled");
     assert_int_equal(cancel(&done, &e), ERR_NONE);
-    assert_int_equal(done.numbers[0], 3);
+    assert_int_equal(done.all.of[0], 3);
 }
 
 static void a_cancel_takes_over_what_was_to_give_way(void **state)
@@ -302,6 +302,62 @@ static void a_cancel_takes_over_what_was_to_give_way(void **state)
 
     HOLDS("EXISTS (SELECT FROM berth.releases WHERE number = 1 AND halt = 'cancel' AND halt_by IS NULL)");
     STATE(2, "cancelled");
+}
+
+static int cancel_named(const char *list, struct cancelled *out, struct err *e)
+{
+    struct release_numbers named = { 0 };
+
+    *e = (struct err){ 0 };
+    assert_true(release_numbers_parse(list, mem, &named));
+    return operation_cancel(admin, "shop", "ann", &named, mem, out, e);
+}
+
+static void only_what_was_named_is_cancelled(void **state)
+{
+    struct cancelled done = { 0 };
+    struct err e;
+    (void)state;
+    push_live(SHA_A, 1);
+    push(SHA_B);
+    assert_int_equal(claim(), 2);
+    go_to(2, "rollout");
+    push(SHA_C);
+
+    assert_int_equal(cancel_named("2", &done, &e), ERR_CONFLICT);
+    assert_string_equal(e.message, "shop has v2 and v3 under way by now, so nothing was cancelled");
+    assert_string_equal(e.hint, "v2 was to be cancelled: look at what is under way now, and cancel that.");
+    assert_int_equal(cancel_named("", &done, &e), ERR_CONFLICT);
+    assert_int_equal(cancel_named("2,4", &done, &e), ERR_CONFLICT);
+    assert_int_equal(cancel_named("2,3,4", &done, &e), ERR_NOT_FOUND);
+    STATE(3, "queued");
+    HOLDS("(SELECT halt FROM berth.releases WHERE number = 2) IS NULL");
+    assert_int_equal(number("SELECT count(*) AS n FROM berth.audit_log"), 0);
+
+    /* A second press of the same button finds it done. */
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(cancel_named("2,3", &done, &e), 0);
+    STATE(3, "cancelled");
+    HOLDS("(SELECT halt FROM berth.releases WHERE number = 2) = 'cancel'");
+}
+
+static void what_came_to_another_end_than_its_cancel_is_told_and_nothing_cancelled(void **state)
+{
+    struct cancelled done = { 0 };
+    struct err e;
+    (void)state;
+    push(SHA_A);
+    assert_int_equal(claim(), 1);
+    go_to(1, "rollout");
+    push(SHA_B);
+    go_live(1);
+
+    assert_int_equal(cancel_named("1,2", &done, &e), ERR_CONFLICT);
+
+    assert_string_equal(e.message, "v1 of shop went live already, so nothing was cancelled");
+    STATE(2, "queued");
+    assert_int_equal(cancel_named("2", &done, &e), 0);
+    assert_int_equal(done.all.count, 1);
 }
 
 /* Real workers */
@@ -428,6 +484,8 @@ int main(int argc, char **argv)
         TEST(with_nothing_under_way_there_is_nothing_to_cancel),
         TEST(a_cancel_ends_what_is_queued_and_halts_what_runs_and_may_be_repeated),
         TEST(a_cancel_takes_over_what_was_to_give_way),
+        TEST(only_what_was_named_is_cancelled),
+        TEST(what_came_to_another_end_than_its_cancel_is_told_and_nothing_cancelled),
         TEST(workers_end_what_is_halted_and_go_on_with_the_newest),
         TEST(a_cancel_at_any_moment_leaves_one_true_end),
     };

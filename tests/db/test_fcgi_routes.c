@@ -621,7 +621,7 @@ static const struct {
     { "resume", "", "UPDATE berth.apps SET state = 'paused'", false },
     { "rollback", "&release=v1", NULL, false },
     { "deploy", "", NULL, true },
-    { "cancel", "",
+    { "cancel", "&releases=4",
       "INSERT INTO berth.releases (app_name, number, kind, commit_sha) VALUES ('shop', 4, 'push', repeat('b', 40))",
       false },
     { "destroy", "&confirm=shop", NULL, false },

@@ -224,7 +224,8 @@ def test_a_release_is_rolled_back_to_and_the_rollback_cancelled(pages):
     assert "v11 is on its way, with the image of v9" in page
     assert "waits for its turn" in page
     assert 'aria-label="Cancel v11"' in page
-    submit(pages, "cancel", app="geo-lookup", page=page)
+    assert '<button class="button" form="form-cancel" name="releases" value="11">Cancel v11</button>' in page
+    submit(pages, "cancel", app="geo-lookup", page=page, releases="11")
     assert pages.postgres.one("SELECT state FROM berth.releases WHERE app_name = 'geo-lookup' AND number = 11") == "cancelled"
 
 

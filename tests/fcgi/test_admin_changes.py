@@ -256,7 +256,7 @@ def test_a_release_that_waits_is_cancelled_and_there_is_then_nothing_to_cancel(s
     app = site.make_app("cancelled")
     assert site.change(app, "deploy").status == 303
 
-    first = site.change(app, "cancel")
+    first = site.change(app, "cancel", releases="3")
     second = site.make_app("nothing") and site.change("nothing", "cancel")
 
     assert first.status == 303
@@ -264,6 +264,55 @@ def test_a_release_that_waits_is_cancelled_and_there_is_then_nothing_to_cancel(s
     assert site.newest(app)[4] == "cancelled"
     assert second.status == 409
     assert 'role="alert"' in second.text
+
+
+def cancel_buttons(page):
+    """{the label that each is read by: the releases that it sends}"""
+    found = {}
+    for attributes, words in re.findall(r'<button ([^>]*form="form-cancel"[^>]*)>([^<]*)<', page):
+        label = re.search(r'aria-label="([^"]*)"', attributes)
+        assert not label or label.group(1).startswith(words)
+        found[label.group(1) if label else words] = re.search(r' value="([^"]*)"', attributes).group(1)
+    return found
+
+
+def test_a_cancel_names_all_that_it_ends_on_its_button_and_when_it_is_done(site):
+    app = site.make_app("two-under-way")
+    site.postgres.sql(f"""
+        INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha)
+            VALUES ('{app}', 3, 'push', 'running', 'rollout', repeat('b', 40)), ('{app}', 4, 'push', 'queued', 'source', repeat('c', 40));
+        UPDATE berth.apps SET last_release = 4 WHERE app_name = '{app}'""")
+
+    pages = [site.ask(f"/apps/{app}").text, site.ask(f"/apps/{app}/releases/3").text]
+    answer = site.change(app, "cancel", releases=cancel_buttons(pages[0])["Cancel both v3 and v4"])
+
+    for page in pages:
+        assert cancel_buttons(page) == {"Cancel both v3 and v4": "3,4"}
+    assert ">Cancel both</button>" in pages[0]  # on the row of the first
+    assert answer.status == 303, answer.text
+    assert answer.headers["Location"] == f"/apps/{app}?done=all-cancelled&all=3,4"
+    done = site.ask(answer.headers["Location"]).text
+    assert "v3 and v4 are being cancelled. What is live stays live." in done
+    assert cancel_buttons(done) == {}
+
+
+def test_a_cancel_from_a_page_of_before_ends_nothing_that_was_not_on_it(site):
+    app = site.make_app("cancelled-late")
+    assert site.change(app, "deploy").status == 303
+    opened = site.ask(f"/apps/{app}").text
+    assert site.change(app, "deploy").status == 303  # v4, in v3's place
+
+    answer = site.change(app, "cancel", releases=cancel_buttons(opened)["Cancel v3"])
+
+    assert answer.status == 409
+    assert "cancelled-late has v4 under way by now, so nothing was cancelled" in answer.text
+    assert "v3 was to be cancelled" in answer.text
+    assert cancel_buttons(answer.text) == {"Cancel v4": "4"}
+    assert site.newest(app)[4] == "queued"
+    for none in ("", "4;", "4,", "x"):
+        assert site.change(app, "cancel", releases=none).status == 409
+    assert site.newest(app)[4] == "queued"
+    assert site.change(app, "cancel", releases="4").status == 303
 
 
 def test_an_app_goes_once_its_name_was_typed(site):

@@ -62,7 +62,9 @@ static void what_is_no_cursor_is_told_apart(void **state)
 static void a_notice_comes_back_from_its_address(void **state)
 {
     AUTO_ARENA struct arena *mem = arena_new();
-    const struct notice_values values = { .release = 7, .to = 5, .app = "shop" };
+    const struct notice_values values = {
+        .release = 7, .to = 5, .all = { .of = (const int[]){ 6, 7 }, .count = 2 }, .app = "shop"
+    };
     (void)state;
 
     for (enum notice n = NOTICE_NONE + 1; n < NOTICE_COUNT; n++) {
@@ -86,6 +88,11 @@ static void a_crafted_link_can_write_nothing_on_the_page(void **state)
                                          "/?done=rolled-back&v=-7&to=1",
                                          "/?done=rolled-back&v=99999999999&to=1",
                                          "/?done=rolled-back&v=%3Cb%3E&to=1",
+                                         "/?done=all-cancelled",
+                                         "/?done=all-cancelled&all=",
+                                         "/?done=all-cancelled&all=7,",
+                                         "/?done=all-cancelled&all=7,%3Cb%3E",
+                                         "/?done=all-cancelled&all=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
                                          "/?done=destroying",
                                          "/?done=destroying&app=Call+0123",
                                          "/?done=destroying&app=%3Cb%3E",
