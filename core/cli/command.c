@@ -13,8 +13,7 @@ const struct command cli_commands[] = {
       "NAME --repo OWNER/NAME --webhook github [--branch main] [--port 8080]\n"
       "       [--health-check /] [--cpu 256] [--memory 512] [--tasks 1] [--paths 'src/** Dockerfile']",
       "a new app, and what to paste into GitHub", command_apps_create },
-    { "apps secret", "NAME", "a fresh webhook secret; the old one holds until GitHub uses the new",
-      command_apps_secret },
+    { "apps secret", "NAME", "a fresh webhook secret; the old one holds for 24 hours", command_apps_secret },
     { "apps list", "[--all]", "every app: state, what is live, the newest release; --all: destroyed ones too",
       command_apps_list },
     { "apps show", "NAME", "an app's settings, address and resources on AWS", command_apps_show },

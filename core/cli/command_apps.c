@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/cli/commands.h"
 #include "core/deploy/summary.h"
 #include "core/tenant/app.h"
@@ -10,16 +11,26 @@
 
 enum { APPS_PAGE = 500 };
 
-/* What to paste into GitHub. The secret is shown to the operator here, once; nowhere else. */
-static void print_webhook(struct cli *cli, const struct app *app, const struct secret *secret)
+/* When the secret before this one ends; NULL: there was none. */
+static const char *old_until_text(struct cli *cli, int64_t old_until_ms)
 {
-    const char *base = cli->loaded.settings.hooks_url;
+    char at[CLOCK_ISO_SIZE];
+
+    clock_format_iso(old_until_ms, at);
+    return old_until_ms ? arena_copy(cli->mem, at) : NULL;
+}
+
+/* What to paste into GitHub. The secret is shown to the operator here, once; nowhere else. */
+static void print_webhook(struct cli *cli, const struct app *app, const struct secret *secret, int64_t old_until_ms)
+{
+    const char *base = cli->loaded.settings.hooks_url, *old_until = old_until_text(cli, old_until_ms);
     const char *url = arena_printf(cli->mem, "%s/hooks/github/%s", base ? base : "https://YOUR-BERTH-HOST", app->name);
 
     if (cli->json) {
-        cli_print_json(json_build("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:[s]}}", "app", app->name, "repository",
+        cli_print_json(json_build("{s:s, s:s, s:s, s:{s:s, s:s, s:s, s:[s], s:s}}", "app", app->name, "repository",
                                   app->repository, "branch", app->branch, "webhook", "url", url, "content_type",
-                                  "application/json", "secret", secret_bytes(secret), "events", "push"));
+                                  "application/json", "secret", secret_bytes(secret), "events", "push",
+                                  "old_secret_until", old_until));
         return;
     }
     printf("In GitHub open https://github.com/%s/settings/hooks/new and paste:\n"
@@ -29,6 +40,8 @@ static void print_webhook(struct cli *cli, const struct app *app, const struct s
            "  Events        Just the push event.\n"
            "The secret is shown only now; Secrets Manager keeps it as %s.\n",
            app->repository, url, secret_bytes(secret), name_hook_secret(cli->mem, app->name));
+    if (old_until)
+        printf("The one before it holds for 24 hours, until %s: GitHub has to use the new one by then.\n", old_until);
     if (!base)
         printf("YOUR-BERTH-HOST is where GitHub reaches this berth: set [hooks] url to have it printed.\n");
 }
@@ -80,19 +93,20 @@ int command_apps_create(struct cli *cli, int argc, char **argv, struct err *e)
     AUTO_SECRET struct secret *secret = NULL;
     struct db_pool *admin = NULL;
     struct aws *aws = NULL;
+    int64_t old_until_ms = 0;
 
     if (cli_parse(cli, argc, argv, table, sizeof table / sizeof *table, &app.name, 1, 1, e) ||
         check_app(&app, policy, e) || cli_pool(cli, "admin", 1, &admin, e) || cli_aws(cli, &aws, e) ||
         app_create(admin, &app, cli_actor(cli), e))
         return e->code;
     /* The row decides who made the app, so a secret that is there already is debris of an app that never came to be. */
-    if (hook_secret_create(aws, app.name, true, &secret, e)) {
+    if (hook_secret_create(aws, &clock_system, app.name, true, &secret, &old_until_ms, e)) {
         err_context(e, "app %s is made, but its webhook secret could not be stored", app.name);
         return err_hint(e, "Put that right, then: berth apps secret %s", app.name);
     }
     if (!cli->json)
         printf("App %s is made: a push to %s of %s becomes a release.\n\n", app.name, app.branch, app.repository);
-    print_webhook(cli, &app, secret);
+    print_webhook(cli, &app, secret, old_until_ms);
     return 0;
 }
 
@@ -103,6 +117,7 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
     struct db_pool *admin = NULL;
     struct aws *aws = NULL;
     const char *name = NULL;
+    int64_t old_until_ms = 0;
     struct app app = { 0 };
 
     if (cli_parse(cli, argc, argv, NULL, 0, &name, 1, 1, e) || cli_pool(cli, "admin", 1, &admin, e) ||
@@ -111,9 +126,9 @@ int command_apps_secret(struct cli *cli, int argc, char **argv, struct err *e)
     if (!strncmp(app.state, "delet", 5)) /* it would be left over */
         return err_set(e, ERR_CONFLICT, "%s is %s: it takes no pushes", app.name, app.state);
     if (cli_aws(cli, &aws, e) || cli_audit(cli, db, "app.secret", app.name, e) ||
-        hook_secret_create(aws, app.name, true, &secret, e))
+        hook_secret_create(aws, &clock_system, app.name, true, &secret, &old_until_ms, e))
         return e->code;
-    print_webhook(cli, &app, secret);
+    print_webhook(cli, &app, secret, old_until_ms);
     return 0;
 }
 

@@ -14,8 +14,7 @@ enum {
     SECRET_RANDOM_BYTES = 32,
     REVIVE_TRIES = 5,
     REVIVE_PAUSE_MS = 1000,
-    HOOK_SECRET_RETRY_MS = 5000,                  /* between calls while there is no secret to use */
-    HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000, /* how long the one before works after a change */
+    HOOK_SECRET_RETRY_MS = 5000, /* between calls while there is no secret to use */
     WAIT_MS = 2000,        /* how long others wait for a call, from its beginning; then it hangs, and nobody does */
     CROWDED_WAIT_MS = 250, /* the same, of what did not match, with WAITERS_MAX before it */
     WAITERS_MAX = 48       /* threads that forgers may hold so long while Secrets Manager hangs */
@@ -334,6 +333,7 @@ static bool is_being_deleted(const struct err *e)
     return err_is(e, "InvalidRequestException") && strstr(e->message, "deletion");
 }
 
+/* Its value of then is the one before, from now on. */
 static int revive(struct aws *aws, const char *name, const char *app, const struct secret *value, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
@@ -346,15 +346,18 @@ static int revive(struct aws *aws, const char *name, const char *app, const stru
 
 /* It may go for good between two calls: then it can be made, a moment later. */
 static int create_or_revive(struct aws *aws, const char *name, const char *app, const struct secret *value,
-                            struct err *e)
+                            bool *replaced, struct err *e)
 {
     int code = create(aws, name, app, value, e);
 
+    *replaced = false;
     for (int i = 0; i < REVIVE_TRIES && code && is_being_deleted(e); i++) {
         *e = (struct err){ 0 };
         code = revive(aws, name, app, value, e);
-        if (code != ERR_NOT_FOUND && !is_being_deleted(e))
+        if (code != ERR_NOT_FOUND && !is_being_deleted(e)) {
+            *replaced = true;
             return code;
+        }
         clock_sleep_ms(&clock_system, REVIVE_PAUSE_MS);
         *e = (struct err){ 0 };
         code = create(aws, name, app, value, e);
@@ -362,15 +365,17 @@ static int create_or_revive(struct aws *aws, const char *name, const char *app, 
     return code;
 }
 
-int hook_secret_create(struct aws *aws, const char *app, bool replace, struct secret **out, struct err *e)
+int hook_secret_create(struct aws *aws, const struct clock *clock, const char *app, bool replace, struct secret **out,
+                       int64_t *old_until_ms, struct err *e)
 {
     AUTO_ARENA struct arena *mem = arena_new();
     AUTO_SECRET struct secret *made = secret_random_hex(SECRET_RANDOM_BYTES);
     const char *name = name_hook_secret(mem, app);
+    bool replaced = false;
 
     if (!made)
         return err_set(e, ERR_INTERNAL, "the system's random generator failed");
-    int code = create_or_revive(aws, name, app, made, e);
+    int code = create_or_revive(aws, name, app, made, &replaced, e);
     if (code && err_is(e, "ResourceExistsException")) {
         if (!replace) {
             err_set(e, ERR_CONFLICT, "app %s has a webhook secret already: %s in Secrets Manager", app, name);
@@ -378,9 +383,11 @@ int hook_secret_create(struct aws *aws, const char *app, bool replace, struct se
         }
         *e = (struct err){ 0 }; /* that it is there already is no failure here */
         code = replace_value(aws, name, app, made, e);
+        replaced = true;
     }
     if (code)
         return code;
+    *old_until_ms = replaced ? clock_now_ms(clock) + HOOK_SECRET_OVERLAP_MS : 0;
     *out = made;
     made = NULL;
     return 0;

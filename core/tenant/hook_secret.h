@@ -1,7 +1,7 @@
 /*
  * hook_secret - each app's webhook secret, in Secrets Manager under berth/hooks/{app}, cached.
  *
- * The cache keeps AWSCURRENT and, while a rotation is on, AWSPREVIOUS. A failed match may refresh an app's entry at most once per HOOK_SECRET_REFRESH_MS, so
+ * The cache keeps AWSCURRENT and, for HOOK_SECRET_OVERLAP_MS after that was made, AWSPREVIOUS. A failed match may refresh an app's entry at most once per HOOK_SECRET_REFRESH_MS, so
  * strangers can't drive calls; one call at a time per app, others use what is there. Safe from any thread.
  */
 #ifndef BERTH_TENANT_HOOK_SECRET_H
@@ -9,7 +9,11 @@
 
 #include "core/aws/aws.h"
 
-enum { HOOK_SECRET_REFRESH_MS = 30000, HOOK_SECRET_TTL_MS = 600000 };
+enum {
+    HOOK_SECRET_REFRESH_MS = 30000,
+    HOOK_SECRET_TTL_MS = 600000,
+    HOOK_SECRET_OVERLAP_MS = 24 * 60 * 60 * 1000 /* how long the one before works, from when the new one was made */
+};
 
 struct hook_secrets;
 
@@ -25,7 +29,9 @@ int hook_secrets_get(struct hook_secrets *cache, const char *app, bool mismatch,
                      struct secret **previous, bool *fresh, struct err *e);
 
 /* Stores a fresh random secret for a new app, tagged berth:app. *out: to be shown to the operator once. ERR_CONFLICT when there is one
- * already and replace is false. */
-int hook_secret_create(struct aws *aws, const char *app, bool replace, struct secret **out, struct err *e);
+ * already and replace is false. *old_until_ms: when the one that it replaced ends, since 1970, by clock; 0: there was none. A responder that has read both
+ * keeps them for HOOK_SECRET_TTL_MS, so there it may end so much later. */
+int hook_secret_create(struct aws *aws, const struct clock *clock, const char *app, bool replace, struct secret **out,
+                       int64_t *old_until_ms, struct err *e);
 
 #endif

@@ -1,5 +1,6 @@
 """The berth command as its users meet it: words, answers, refusals, exit codes."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -238,14 +239,27 @@ def test_the_secret_is_shown_once_and_is_nowhere_else(berth, stack, sql):
 
 
 def test_a_fresh_secret_replaces_the_old_one_and_is_audited(berth, stack, sql):
-    first = create(berth, "rotated", "acme/rotated", "github", "--json").json["webhook"]["secret"]
+    made = create(berth, "rotated", "acme/rotated", "github", "--json").json["webhook"]
+    first = made["secret"]
 
     second = berth("apps", "secret", "rotated", "--json").json["webhook"]
 
     kept = stack.client("secretsmanager").get_secret_value(SecretId="berth/hooks/rotated")["SecretString"]
     assert second["secret"] == kept != first
     assert second["content_type"] == "application/json"
+    assert "old_secret_until" not in made
     assert sql("SELECT string_agg(action, ' ' ORDER BY id) FROM berth.audit_log WHERE app_name = 'rotated'") == "app.create app.secret"
+
+
+def test_until_when_the_old_secret_holds_is_printed_24_hours_from_now(berth):
+    create(berth, "turned", "acme/turned", "github")
+
+    until = berth("apps", "secret", "turned", "--json").json["webhook"]["old_secret_until"]
+    told = berth("apps", "secret", "turned").out
+
+    left = datetime.datetime.fromisoformat(until) - datetime.datetime.now(datetime.timezone.utc)
+    assert datetime.timedelta(hours=23, minutes=58) < left <= datetime.timedelta(hours=24)
+    assert re.search(r"^The one before it holds for 24 hours, until 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z: ", told, re.MULTILINE)
 
 
 def test_an_answer_that_cannot_be_written_is_no_success(berth):

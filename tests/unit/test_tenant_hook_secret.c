@@ -26,6 +26,7 @@ struct fixture {
     struct aws *aws;
     struct hook_secrets *cache;
     struct secret *current, *previous;
+    int64_t old_until_ms;
     bool fresh;
     struct err e;
 };
@@ -252,12 +253,17 @@ static void apps_have_entries_of_their_own(void **state)
 
 /* ---- making one ---- */
 
+static int create(struct fixture *f, bool replace)
+{
+    return hook_secret_create(f->aws, &f->clock, "shop", replace, &f->current, &f->old_until_ms, &f->e);
+}
+
 static void a_secret_that_is_there_is_not_replaced_unasked(void **state)
 {
     struct fixture *f = *state;
     expect_fault(f, "\"Name\":\"berth/hooks/shop\"", "ResourceExistsException");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", false, &f->current, &f->e), ERR_CONFLICT);
+    assert_int_equal(create(f, false), ERR_CONFLICT);
 
     assert_null(f->current);
     assert_non_null(strstr(f->e.hint, "berth apps secret shop"));
@@ -271,7 +277,7 @@ static void a_secret_that_is_not_berth_s_is_never_replaced(void **state)
     fake_reply(f->fake, 200, NULL,
                "{\"Tags\":[{\"Key\":\"berth:app\",\"Value\":\"cellar\"},{\"Key\":\"x\",\"Value\":\"shop\"}]}");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), ERR_CONFLICT);
+    assert_int_equal(create(f, true), ERR_CONFLICT);
 
     assert_non_null(strstr(f->e.message, "berth:app=shop"));
 }
@@ -282,11 +288,12 @@ static void a_fresh_secret_is_random_tagged_and_given_back_once(void **state)
     fake_expect(f->fake, "POST", NULL, "{\"Key\":\"berth:app\",\"Value\":\"shop\"}");
     fake_reply(f->fake, 200, NULL, "{}");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", false, &f->current, &f->e), 0);
+    assert_int_equal(create(f, false), 0);
 
     assert_int_equal(secret_len(f->current), 64);
     assert_non_null(strstr(fake_body(f->fake, 0), secret_bytes(f->current)));
     assert_non_null(strstr(fake_body(f->fake, 0), "\"ClientRequestToken\":\""));
+    assert_int_equal(f->old_until_ms, 0);
 }
 
 static const char being_deleted[] = "{\"__type\":\"InvalidRequestException\",\"message\":\"You can't create this "
@@ -307,7 +314,7 @@ static void a_secret_that_is_being_deleted_and_not_berth_s_is_not_brought_back(v
     struct fixture *f = *state;
     expect_deleted_one(f, "nobody");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), ERR_CONFLICT);
+    assert_int_equal(create(f, true), ERR_CONFLICT);
 
     assert_null(f->current);
 }
@@ -323,10 +330,11 @@ static void that_of_a_destroyed_app_is_brought_back_with_a_new_value(void **stat
     fake_expect(f->fake, "POST", NULL, "SecretString");
     fake_reply(f->fake, 200, NULL, "{}");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), 0);
+    assert_int_equal(create(f, true), 0);
 
     assert_string_equal(fake_header(f->fake, 2, "x-amz-target"), "secretsmanager.RestoreSecret");
     assert_non_null(strstr(fake_body(f->fake, 4), secret_bytes(f->current)));
+    assert_int_equal(f->old_until_ms, today_ms + 24 * (int64_t)HOUR_MS);
 }
 
 static void ours_is_replaced_when_asked_for(void **state)
@@ -338,10 +346,11 @@ static void ours_is_replaced_when_asked_for(void **state)
     fake_expect(f->fake, "POST", NULL, "SecretString");
     fake_reply(f->fake, 200, NULL, "{}");
 
-    assert_int_equal(hook_secret_create(f->aws, "shop", true, &f->current, &f->e), 0);
+    assert_int_equal(create(f, true), 0);
 
     assert_non_null(strstr(fake_body(f->fake, 2), secret_bytes(f->current)));
     assert_string_equal(fake_header(f->fake, 2, "x-amz-target"), "secretsmanager.PutSecretValue");
+    assert_int_equal(f->old_until_ms, today_ms + 24 * (int64_t)HOUR_MS);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
