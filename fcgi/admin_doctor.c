@@ -55,13 +55,15 @@ static json_object *count_rows(const struct doctor_watch_found *found, struct ar
 
 static const char *sum_up(const struct doctor_watch_found *found, struct arena *mem)
 {
-    int bad = found->count_of[DOCTOR_FAILED], odd = found->count_of[DOCTOR_WARNING];
+    int bad = found->count_of[DOCTOR_FAILED] + found->count_of[DOCTOR_WARNING];
+    int unseen = found->count_of[DOCTOR_SKIPPED];
+    const char *rest = unseen ? arena_printf(mem, ", %d not looked at", unseen) : "";
 
     if (found->count == 0)
         return "";
-    if (bad == 0 && odd == 0)
-        return "all is well";
-    return arena_printf(mem, "%d of %zu checks need%s you", bad + odd, found->count, bad + odd == 1 ? "s" : "");
+    if (bad > 0)
+        return arena_printf(mem, "%d of %zu checks need%s you%s", bad, found->count, bad == 1 ? "s" : "", rest);
+    return unseen ? arena_printf(mem, "nothing wrong found%s", rest) : "all is well";
 }
 
 int doctor_model(struct admin *admin, struct db *db, struct request *request, json_object **model, struct err *e)

@@ -7,7 +7,9 @@ const struct command cli_commands[] = {
     { "worker", "[--drain] [--threads N]", "takes releases through the pipeline; --drain: what is due, then ends",
       command_worker },
     { "doctor", "[--strict] [--principal ARN]",
-      "checks this installation: what is wrong, and what to do; --strict: a warning is a failure", command_doctor },
+      "checks this installation: what is wrong, and what to do; --strict: a warning, or a check that is skipped, is a "
+      "failure",
+      command_doctor },
     { "config", "", "every option with its value and where it came from", command_config },
     { "apps create",
       "NAME --repo OWNER/NAME --webhook github [--branch main] [--port 8080]\n"

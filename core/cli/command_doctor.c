@@ -24,7 +24,7 @@ static void print_json(const struct doctor_check *checks, size_t count, const si
                               (int64_t)of[DOCTOR_SKIPPED], "checks", rows));
 }
 
-static void print_text(struct cli *cli, const struct doctor_check *checks, size_t count, const size_t *of)
+static void print_text(struct cli *cli, const struct doctor_check *checks, size_t count, const size_t *of, bool strict)
 {
     for (size_t i = 0; i < count; i++) {
         printf("%-8s %s: %s\n", marks[checks[i].verdict], checks[i].title, cli_plain(cli->mem, checks[i].told));
@@ -33,6 +33,9 @@ static void print_text(struct cli *cli, const struct doctor_check *checks, size_
     }
     printf("\n%zu ok, %zu warnings, %zu failed, %zu skipped\n", of[DOCTOR_OK], of[DOCTOR_WARNING], of[DOCTOR_FAILED],
            of[DOCTOR_SKIPPED]);
+    if (of[DOCTOR_SKIPPED] > 0)
+        printf("What was skipped was not looked at, and nothing is known of it%s.\n",
+               strict ? ": with --strict a failure" : "");
 }
 
 int command_doctor(struct cli *cli, int argc, char **argv, struct err *e)
@@ -62,10 +65,10 @@ int command_doctor(struct cli *cli, int argc, char **argv, struct err *e)
     for (size_t i = 0; i < count; i++)
         of[checks[i].verdict]++;
 
-    bool well = of[DOCTOR_FAILED] == 0 && !(strict && of[DOCTOR_WARNING] > 0);
+    bool well = doctor_passes(of, strict);
     if (cli->json)
         print_json(checks, count, of, well);
     else
-        print_text(cli, checks, count, of);
+        print_text(cli, checks, count, of, strict);
     return well ? 0 : (int)(e->code = ERR_INTERNAL); /* exit code 1; the checks have said why */
 }

@@ -63,6 +63,11 @@ const char *doctor_verdict_name(enum doctor_verdict verdict)
     return verdict_names[verdict];
 }
 
+bool doctor_passes(const size_t of[DOCTOR_VERDICT_COUNT], bool strict)
+{
+    return of[DOCTOR_FAILED] == 0 && !(strict && of[DOCTOR_WARNING] + of[DOCTOR_SKIPPED] > 0);
+}
+
 /*
  * A run with its threads. One that hangs beyond its time (a resolver that doesn't answer holds libpq up) is left behind with its copy of what it reads; the last one
  * out frees it.

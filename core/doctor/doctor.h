@@ -52,6 +52,12 @@ int doctor_run(const struct doctor_options *options, struct arena *mem, struct d
 /* Whether a look of any run of this process still hangs: it uses the transport, and what the libraries take away at exit. A process that ends meanwhile does so by _exit. */
 bool doctor_hangs(void);
 
+/*
+ * Whether it passes, by how many checks came to each verdict: nothing failed; strictly, nothing is in doubt either, be it a warning or what was not looked at.
+ * Who may not sign in as this or that login can't look at all, so without strict that alone is no failure; what passes is not thereby well.
+ */
+bool doctor_passes(const size_t of[DOCTOR_VERDICT_COUNT], bool strict);
+
 /* "ok", "warning", "failed", "skipped" */
 const char *doctor_verdict_name(enum doctor_verdict verdict);
 

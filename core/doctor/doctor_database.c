@@ -70,6 +70,16 @@ static bool is_other_users_login(const struct err *e)
     return strstr(e->message, "Peer authentication failed") != NULL;
 }
 
+/* The users are those of docs/operating.md; berth migrate is root's there. */
+const char *doctor_peer_advice(const char *login, struct arena *mem)
+{
+    if (!strcmp(login, "owner"))
+        return "Run berth doctor as root too, whom pg_ident.conf lets in as berth_migrate (docs/operating.md, \"The "
+               "database\").";
+    return arena_printf(mem, "Run berth doctor as the user of that program too: runuser -u berth-%s -- berth doctor.",
+                        login);
+}
+
 static const char *login_of(const struct look *look)
 {
     return look->check.id + strlen("database_");
@@ -86,8 +96,7 @@ static int use_login(struct look *look, struct db_pool *pool, struct err *e)
             return e->code;
         doctor_tell(look, DOCTOR_SKIPPED,
                     "Postgres lets this user of the host not in as the login %s (peer authentication).", login);
-        doctor_advise(look, "Run berth doctor as the user of that program too: runuser -u berth-%s -- berth doctor.",
-                      login);
+        doctor_advise(look, "%s", doctor_peer_advice(login, look->mem));
         return 0;
     }
     if (db_query(db, NULL, QUERY_DOCTOR_LOGIN, &rows, e, db_text(role_of(login))))

@@ -92,6 +92,9 @@ void doctor_tell_clock(struct look *look, const char *whose, int64_t ahead_ms);
 /* The role or user behind a caller's ARN, as IAM's simulator wants it; NULL: there is none (the root user, a federated one). */
 const char *doctor_principal_of(struct arena *mem, const char *caller);
 
+/* What to do where Postgres lets each user of the host in as its own login only, and this one not as that. */
+const char *doctor_peer_advice(const char *login, struct arena *mem);
+
 /* Whether a connection string carries a password. */
 bool doctor_has_password(const char *conninfo);
 

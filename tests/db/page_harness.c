@@ -284,6 +284,7 @@ void page_log_fail(struct page_harness *f, const char *message)
 
 int page_doctor_runs;
 
+/* The second can't be run, the third finds nothing wrong, and of the fourth nothing is skipped either. */
 static int fake_run(const struct doctor_options *options, struct arena *mem, struct doctor_check **out, size_t *count,
                     struct err *e)
 {
@@ -297,9 +298,9 @@ static int fake_run(const struct doctor_options *options, struct arena *mem, str
     (void)options;
     if (++page_doctor_runs == 2)
         return err_set(e, ERR_NO_MEMORY, "no thread for the check room");
-    *count = sizeof found / sizeof *found;
+    *count = page_doctor_runs == 3 ? 2 : page_doctor_runs == 4 ? 1 : sizeof found / sizeof *found;
     *out = arena_array(mem, *count, sizeof **out);
-    memcpy(*out, found, sizeof found);
+    memcpy(*out, found, *count * sizeof *found);
     return 0;
 }
 

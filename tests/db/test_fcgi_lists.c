@@ -265,7 +265,7 @@ static void the_first_look_begins_the_checks_and_shows_them_when_they_have_ended
 
     assert_shows(first, "Nothing was looked at yet");
     assert_shows(first, "class=\"moves\"");
-    assert_shows(later, "2 of 4 checks need you");
+    assert_shows(later, "2 of 4 checks need you, 1 not looked at");
     assert_shows(later, "&lt;b&gt;72&lt;/b&gt; of 90.");
     assert_shows(later, "<code>listeners</code>");
     assert_shows(later, "There are no AWS credentials.");
@@ -300,6 +300,30 @@ static void checks_that_could_not_be_run_say_why(void **state)
     assert_shows(page_of(f, "/doctor"), "The checks could not be run: <bdi>no thread for the check room</bdi>");
 }
 
+static void what_was_not_looked_at_is_not_called_well(void **state)
+{
+    struct page_harness *f = *state;
+    page_doctor_runs = 2;
+
+    (void)page_of(f, "/doctor");
+    (void)wait_for_run(f);
+    const char *page = page_of(f, "/doctor");
+
+    assert_shows(page, "nothing wrong found, 1 not looked at");
+    assert_hides(page, "all is well");
+}
+
+static void all_is_well_when_each_check_was_made_and_none_found_anything(void **state)
+{
+    struct page_harness *f = *state;
+    page_doctor_runs = 3;
+
+    (void)page_of(f, "/doctor");
+    (void)wait_for_run(f);
+
+    assert_shows(page_of(f, "/doctor"), "all is well");
+}
+
 static void check_now_begins_the_checks_and_says_when_it_did_not(void **state)
 {
     struct page_harness *f = *state;
@@ -330,6 +354,8 @@ int main(int argc, char **argv)
         EACH(the_first_look_begins_the_checks_and_shows_them_when_they_have_ended),
         EACH(however_many_look_the_checks_begin_once_a_minute),
         EACH(checks_that_could_not_be_run_say_why),
+        EACH(what_was_not_looked_at_is_not_called_well),
+        EACH(all_is_well_when_each_check_was_made_and_none_found_anything),
         EACH(check_now_begins_the_checks_and_says_when_it_did_not),
     };
 

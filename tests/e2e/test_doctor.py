@@ -264,6 +264,17 @@ def test_strict_makes_a_warning_a_failure(doctor):
     assert code == 1
 
 
+def test_as_a_login_that_sees_little_it_passes_and_says_how_much_was_not_looked_at_and_strictly_fails(doctor, stack):
+    blind = {"BERTH_DATABASE_ADMIN": ""}
+    checks, code = doctor(env=blind)
+    strict = json.loads(subprocess.run(["berth", "doctor", "--json", "--strict"], env={**stack.env, **blind}, capture_output=True, text=True, check=False).stdout)
+
+    assert code == 0
+    assert {name for name, check in checks.items() if check["verdict"] == "skipped"} >= {"database_admin", "workers", "releases", "teardowns", "row_security"}
+    assert strict["skipped"] == sum(check["verdict"] == "skipped" for check in checks.values()) >= 7
+    assert strict["well"] is False
+
+
 def test_for_people_each_check_is_a_line_with_what_to_do_below_and_the_counts_last(stack):
     done = subprocess.run(["berth", "doctor"], env=stack.env, capture_output=True, text=True, timeout=60, check=False)
     lines = done.stdout.splitlines()
@@ -272,4 +283,5 @@ def test_for_people_each_check_is_a_line_with_what_to_do_below_and_the_counts_la
     assert any(line.startswith("ok       Migrations: ") for line in lines)
     warned = next(i for i, line in enumerate(lines) if line.startswith("WARNING  Address of the apps: "))
     assert lines[warned + 1].startswith("         In the DNS zone of apps.example.test")
-    assert re.fullmatch(r"\d+ ok, 1 warnings, 0 failed, 2 skipped", lines[-1])
+    assert re.fullmatch(r"\d+ ok, 1 warnings, 0 failed, 2 skipped", lines[-2])
+    assert lines[-1] == "What was skipped was not looked at, and nothing is known of it."

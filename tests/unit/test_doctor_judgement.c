@@ -82,6 +82,35 @@ static void clocks_may_be_30_seconds_apart_before_it_is_told_and_5_minutes_befor
     }
 }
 
+static void strictly_a_warning_and_what_was_not_looked_at_fail_too(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t of[DOCTOR_VERDICT_COUNT];
+        bool passes, strictly;
+    } cases[] = {
+        { { [DOCTOR_OK] = 24 }, true, true },
+        { { [DOCTOR_OK] = 23, [DOCTOR_WARNING] = 1 }, true, false },
+        { { [DOCTOR_OK] = 23, [DOCTOR_SKIPPED] = 1 }, true, false },
+        { { [DOCTOR_OK] = 23, [DOCTOR_FAILED] = 1 }, false, false },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_true(doctor_passes(cases[i].of, false) == cases[i].passes);
+        assert_true(doctor_passes(cases[i].of, true) == cases[i].strictly);
+    }
+}
+
+static void whom_peer_authentication_keeps_out_is_sent_to_a_user_that_there_is(void **state)
+{
+    (void)state;
+    AUTO_ARENA struct arena *mem = arena_new();
+
+    assert_non_null(strstr(doctor_peer_advice("worker", mem), "runuser -u berth-worker -- berth doctor"));
+    assert_non_null(strstr(doctor_peer_advice("owner", mem), "as root too"));
+    assert_null(strstr(doctor_peer_advice("owner", mem), "berth-owner"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -90,6 +119,8 @@ int main(void)
         cmocka_unit_test(the_principal_of_a_session_is_its_role),
         cmocka_unit_test(the_root_user_and_a_federated_one_have_no_principal_to_ask_about),
         cmocka_unit_test(clocks_may_be_30_seconds_apart_before_it_is_told_and_5_minutes_before_it_fails),
+        cmocka_unit_test(strictly_a_warning_and_what_was_not_looked_at_fail_too),
+        cmocka_unit_test(whom_peer_authentication_keeps_out_is_sent_to_a_user_that_there_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
