@@ -406,6 +406,29 @@ static void a_raised_quota_has_the_branch_looked_at_at_once(void **state)
     HOLDS("EXISTS (SELECT FROM berth.release_events WHERE message LIKE '%turned away (quota).')");
 }
 
+static void a_look_right_after_a_push_over_a_quota_is_followed_by_another(void **state)
+{
+    const struct limit_edit raise = { LIMIT_TASKS, 2, LIMIT_UNSEEN };
+    struct limit_conflict conflicts[LIMIT_COUNT];
+    size_t conflict_count;
+    struct err e = { 0 };
+    (void)state;
+    sql("INSERT INTO berth.quotas (app_name, tasks) VALUES ('shop', 0)");
+    push(SHA_A);
+    assert_int_equal(limits_set(admin, "shop", "ann", &raise, 1, mem, conflicts, &conflict_count, &e), 0);
+
+    TAKEN;
+    RELEASED(1, SHA_A);
+    NOTHING_IS_DUE;
+    HOLDS("berth.next_look_ms() BETWEEN 1 AND 2000");
+    github.head = SHA_B; /* its push was refused from memory */
+    clock_sleep_ms(&clock_system, 2050);
+    TAKEN;
+
+    RELEASED(2, SHA_B);
+    NO_LOOK_IS_OWED;
+}
+
 static void an_app_that_is_made_smaller_than_its_quota_is_looked_at_at_once(void **state)
 {
     const struct app_edit smaller = { APP_TASKS, "1", NULL };
@@ -814,6 +837,7 @@ int main(int argc, char **argv)
         TEST(a_head_that_was_read_before_a_push_was_limited_is_followed_by_another_look),
         TEST(a_look_right_after_a_limited_push_is_followed_by_another),
         TEST(a_raised_quota_has_the_branch_looked_at_at_once),
+        TEST(a_look_right_after_a_push_over_a_quota_is_followed_by_another),
         TEST(an_app_that_is_made_smaller_than_its_quota_is_looked_at_at_once),
         TEST(a_look_that_finds_no_room_either_waits_for_it),
         TEST(releases_an_hour_free_themselves_and_the_branch_is_looked_at_then),

@@ -144,7 +144,9 @@ def test_64_pushes_at_once_against_a_quota_with_room_for_one_make_one_release(ya
     assert told(answers) == {(202, "accepted"): 1, (403, "over_quota"): 63}
     assert {answer.json["reason"] for answer in answers if answer.status == 403} == {"Releases an hour: 1 of 1 in use"}
     assert yard.releases(app) == [1]
-    assert collections.Counter(yard.deliveries(app).values()) == {"accepted": 1, "over_quota": 63, "ignored": HOSTS}
+    stored = collections.Counter(yard.deliveries(app).values())
+    assert stored.pop("over_quota") <= 63  # a host that has refused eight may refuse from memory
+    assert stored == {"accepted": 1, "ignored": HOSTS}
     assert tokens(yard, app) == 119  # of the default's 120: who is refused spends none
 
 

@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import multiprocessing
+import subprocess
 import time
 
 import pytest
@@ -231,6 +232,40 @@ def test_a_proven_flood_is_refused_from_memory_and_the_database_is_asked_a_few_t
     assert look(hooks, app)[0] == "limited"
 
 
+def test_a_proven_flood_over_a_quota_gets_one_answer_from_memory_too_and_the_look_is_owed_once(hooks, app):
+    hooks.postgres.sql(f"INSERT INTO berth.quotas (app_name, cpu_units) VALUES ('{app}', 255)")
+    first = hooks.deliver(app, push())
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        begun = time.monotonic()
+        answers = list(pool.map(lambda _: hooks.deliver(app, push()), range(400)))
+        seconds = time.monotonic() - begun
+
+    def said(answer):
+        headers = {name: value for name, value in answer.headers.items() if name.startswith("ratelimit") or name in ("retry-after", "content-type", "cache-control")}
+        return answer.status, {**answer.json, "delivery": ""}, headers
+    assert first.status == 403 and first.json["quota"]["name"] == "cpu_units"
+    assert [said(answer) for answer in answers if said(answer) != said(first)] == []
+    stored = len(hooks.deliveries(app)) - 1
+    assert 8 <= stored <= (seconds + 1) * (8 + 8)  # 8 ask, and 8 more may be on their way
+    assert look(hooks, app) == ("over_quota", None)
+
+
+def test_a_raised_quota_is_in_force_within_a_second_in_a_flood_and_hastens_the_look_for_what_was_refused_from_memory(hooks, app):
+    hooks.postgres.sql(f"INSERT INTO berth.quotas (app_name, cpu_units) VALUES ('{app}', 255)")
+    for _ in range(20):
+        assert hooks.deliver(app, push()).status == 403
+    stored = len(hooks.deliveries(app))
+    assert hooks.deliver(app, push()).status == 403
+    assert stored < 20  # the last ones were refused from memory
+
+    subprocess.run([BUILD / "berth", "quota", "set", app, "cpu_units=512"], env=hooks.env, capture_output=True, timeout=60, check=True)
+    time.sleep(1)
+
+    assert look(hooks, app)[1] <= 0
+    assert hooks.deliver(app, push()).status == 202
+
+
 def test_in_a_flood_a_duplicate_and_another_ref_are_answered_as_ever(hooks, app):
     rate(hooks, app, 1, 1)
     accepted = encode(push())
@@ -252,6 +287,15 @@ def test_a_flood_of_one_app_leaves_another_alone(hooks, app):
     rate(hooks, app, 1, 1)
     for _ in range(20):
         hooks.deliver(app, push())
+
+    assert [hooks.deliver(neighbour, push()).status for _ in range(10)] == [202] * 10
+
+
+def test_a_flood_of_one_app_over_its_quota_leaves_another_alone(hooks, app):
+    neighbour = hooks.make_app(f"{app}-b")
+    hooks.postgres.sql(f"INSERT INTO berth.quotas (app_name, cpu_units) VALUES ('{app}', 255)")
+    for _ in range(20):
+        assert hooks.deliver(app, push()).status == 403
 
     assert [hooks.deliver(neighbour, push()).status for _ in range(10)] == [202] * 10
 

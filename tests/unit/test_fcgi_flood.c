@@ -52,9 +52,30 @@ static const struct intake_answer *limited(int64_t wait_ms)
     struct intake_answer *answer = arena_alloc(mem, sizeof *answer);
 
     answer->outcome = INTAKE_LIMITED;
+    answer->reason = "pushes come faster than 60 an hour with 10 at once";
     answer->wait_ms = wait_ms;
     answer->bucket.burst = 10;
     answer->bucket.per_hour = 60;
+    return answer;
+}
+
+static const char reason[] = "CPU units: 4,096 of 4,096 in use, a rollout needs 4,096 more";
+
+static struct intake_answer *over_quota(int64_t wait_ms)
+{
+    struct intake_answer *answer = arena_alloc(mem, sizeof *answer);
+
+    answer->outcome = INTAKE_OVER_QUOTA;
+    answer->reason = reason;
+    answer->hint = "An operator of berth can raise the quota.";
+    answer->wait_ms = wait_ms;
+    answer->bucket.burst = 10;
+    answer->bucket.per_hour = 60;
+    answer->bucket.tokens = 7;
+    answer->quota.name = "cpu_units";
+    answer->quota.used = 4096;
+    answer->quota.needed = 4096;
+    answer->quota.limit = 4096;
     return answer;
 }
 
@@ -192,6 +213,106 @@ static void its_answer_is_that_of_the_database_with_the_time_that_is_left(void *
     assert_string_equal(answer.reason, "pushes come faster than 60 an hour with 10 at once");
 }
 
+static void note_times(int times, const struct intake_answer *answer)
+{
+    for (int i = 0; i < times; i++)
+        note("shop", "main", 1000 + i, answer);
+}
+
+static void a_flood_over_a_quota_is_refused_for_a_second_at_most_and_no_other_app_s(void **state)
+{
+    (void)state;
+    note_times(FLOOD_REFUSALS - 1, over_quota(-1));
+    assert_false(refuses("shop", "main", 1));
+    note_times(1, over_quota(-1));
+
+    assert_true(refuses("shop", "main", 1));
+    assert_false(refuses("shop", "next", 1));
+    assert_false(refuses("cellar", "main", 1));
+    now.now_ms += FLOOD_MS - 1;
+    assert_true(refuses("shop", "main", 2));
+    now.now_ms += 1;
+    assert_false(refuses("shop", "main", 3));
+}
+
+static void over_a_quota_the_answer_is_the_database_s(void **state)
+{
+    struct github_event event = push_to("main");
+    struct delivery delivery = delivery_of("shop", &event, 1);
+    struct intake_answer answer = { 0 }, *told = over_quota(-1);
+    (void)state;
+    told->reason = arena_copy(mem, reason);
+    note_times(FLOOD_REFUSALS, told);
+    ((char *)(uintptr_t)told->reason)[0] = '?'; /* it was the request's, which has ended */
+
+    assert_true(flood_refuses(flood, &delivery, mem, &answer));
+
+    assert_int_equal(answer.outcome, INTAKE_OVER_QUOTA);
+    assert_string_equal(answer.reason, reason);
+    assert_string_equal(answer.hint, told->hint);
+    assert_int_equal(answer.release, 0);
+    assert_int_equal(answer.wait_ms, -1);
+    assert_memory_equal(&answer.bucket, &told->bucket, sizeof answer.bucket);
+    assert_string_equal(answer.quota.name, "cpu_units");
+    assert_int_equal(answer.quota.used, 4096);
+    assert_int_equal(answer.quota.needed, 4096);
+    assert_int_equal(answer.quota.limit, 4096);
+}
+
+static void over_a_quota_that_time_lifts_the_time_left_is_told_and_none_is_refused_beyond_it(void **state)
+{
+    struct github_event event = push_to("main");
+    struct delivery delivery = delivery_of("shop", &event, 1);
+    struct intake_answer answer = { 0 };
+    (void)state;
+    note_times(FLOOD_REFUSALS, over_quota(700));
+
+    now.now_ms += 699;
+    assert_true(flood_refuses(flood, &delivery, mem, &answer));
+    assert_int_equal(answer.wait_ms, 1);
+    now.now_ms += 1;
+    assert_false(refuses("shop", "main", 2));
+}
+
+static void what_may_be_taken_at_once_or_was_not_judged_now_is_not_refused(void **state)
+{
+    struct intake_answer *stored_before = over_quota(-1);
+    (void)state;
+    stored_before->quota.name = NULL;
+
+    note_times(2 * FLOOD_REFUSALS, over_quota(0));
+    note_times(2 * FLOOD_REFUSALS, stored_before);
+
+    assert_false(refuses("shop", "main", 1));
+}
+
+static void an_answer_too_long_to_be_kept_is_the_database_s_to_give(void **state)
+{
+    struct intake_answer *answer = over_quota(-1);
+    char *longer = arena_alloc(mem, FLOOD_TEXT_MAX + 1);
+    (void)state;
+
+    for (int i = 0; i < FLOOD_TEXT_MAX; i++)
+        longer[i] = 'x';
+    answer->reason = longer;
+    note_times(2 * FLOOD_REFUSALS, answer);
+    assert_false(refuses("shop", "main", 1));
+
+    answer->reason = longer + 1;
+    note_times(FLOOD_REFUSALS, answer);
+    assert_true(refuses("shop", "main", 1));
+}
+
+static void there_is_room_again_ends_it(void **state)
+{
+    (void)state;
+    note_times(FLOOD_REFUSALS, over_quota(-1));
+
+    note("shop", "main", 7, &accepted);
+
+    assert_false(refuses("shop", "main", 8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -205,6 +326,15 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_makes_no_release_is_never_caught, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_answer_is_that_of_the_database_with_the_time_that_is_left, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_flood_over_a_quota_is_refused_for_a_second_at_most_and_no_other_app_s, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(over_a_quota_the_answer_is_the_database_s, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            over_a_quota_that_time_lifts_the_time_left_is_told_and_none_is_refused_beyond_it, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_may_be_taken_at_once_or_was_not_judged_now_is_not_refused, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_answer_too_long_to_be_kept_is_the_database_s_to_give, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(there_is_room_again_ends_it, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("fcgi/flood", tests, NULL, NULL);
 }
