@@ -47,7 +47,7 @@ static int64_t build_ended_ms(const struct admin *admin, const struct release *r
 
     if (finished >= 0)
         return finished;
-    if (r->state == RELEASE_RUNNING && r->step > STEP_BUILD)
+    if (release_build_is_over(r))
         return clock_now_ms(admin->clock) - r->step_age_ms;
     return 0;
 }
@@ -150,8 +150,7 @@ static const char *note_of(const struct log_view *view, struct arena *mem)
     if (!view->looked)
         return "The log is being fetched from CloudWatch Logs: look again in a moment.";
     if (view->newest == 0)
-        return view->complete ? "CloudWatch Logs has no log of this build: it wrote none, or its time there is over."
-                              : "The build has not written anything yet.";
+        return view->complete ? BUILD_LOG_GONE "." : "The build has not written anything yet.";
     return "";
 }
 

@@ -6,6 +6,7 @@
 #include "core/cli/commands.h"
 #include "core/deploy/release.h"
 #include "core/deploy/steps/build_log.h"
+#include "core/deploy/steps/build_reason.h"
 #include "core/tenant/app.h"
 
 enum { LOGS_LOOK_BACK = 100, LOGS_PAGES_MAX = 10000 };
@@ -41,7 +42,7 @@ static void print_page(struct cli *cli, const struct log_page *page, struct aren
     }
 }
 
-static int print_log(struct cli *cli, struct aws *aws, const struct release *release, struct err *e)
+static int print_log(struct cli *cli, struct aws *aws, const struct release *release, size_t *lines, struct err *e)
 {
     const char *from = NULL;
 
@@ -51,11 +52,22 @@ static int print_log(struct cli *cli, struct aws *aws, const struct release *rel
         if (build_log_read(aws, release->app, release->build_id, from, mem, &page, e))
             return e->code;
         print_page(cli, &page, mem);
+        *lines += page.count;
         if (!page.next || (from && !strcmp(page.next, from)))
             return 0;
         from = arena_copy(cli->mem, page.next);
     }
     return 0;
+}
+
+/* Lines come late: of a build that goes on, or has just ended, nothing may be there yet. */
+static int tell_no_line(const struct release *release, struct err *e)
+{
+    if (!release_build_is_over(release))
+        return 0;
+    err_set(e, ERR_NOT_FOUND, BUILD_LOG_GONE);
+    return err_hint(e, "Lines come with a delay of some seconds. `berth releases %s v%d` tells what came of the build.",
+                    release->app, release->number);
 }
 
 int command_logs(struct cli *cli, int argc, char **argv, struct err *e)
@@ -65,6 +77,7 @@ int command_logs(struct cli *cli, int argc, char **argv, struct err *e)
     struct db_pool *admin = NULL;
     struct aws *aws = NULL;
     struct release release = { 0 };
+    size_t lines = 0;
     int number = 0;
     struct app app = { 0 };
 
@@ -77,7 +90,7 @@ int command_logs(struct cli *cli, int argc, char **argv, struct err *e)
                 release_state_name(release.state), step_name_text(release.step));
         return err_hint(e, "`berth releases %s v%d` tells how far it came.", words[0], release.number);
     }
-    if (cli_aws(cli, &aws, e))
+    if (cli_aws(cli, &aws, e) || print_log(cli, aws, &release, &lines, e))
         return e->code;
-    return print_log(cli, aws, &release, e);
+    return lines > 0 ? 0 : tell_no_line(&release, e);
 }

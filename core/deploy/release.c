@@ -17,6 +17,11 @@ static const char *const halt_names[RELEASE_HALT_COUNT] = {
     [HALT_CANCEL] = "cancel",
 };
 
+bool release_build_is_over(const struct release *release)
+{
+    return release->finished_at || (release->state == RELEASE_RUNNING && release->step > STEP_BUILD);
+}
+
 const char *release_halt_name(enum release_halt halt)
 {
     return halt_names[halt];

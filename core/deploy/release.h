@@ -69,6 +69,9 @@ int release_events(struct db *db, const char *app, int number, struct arena *mem
                    size_t *count, struct err *e);
 int deployment_find(struct db *db, const char *app, struct arena *mem, struct deployment *out, struct err *e);
 
+/* Whether its build has ended: it is in a later step, or over altogether. */
+bool release_build_is_over(const struct release *release);
+
 const char *release_halt_name(enum release_halt halt);    /* "supersede"; NULL for none */
 const char *release_state_name(enum release_state state); /* "queued" */
 const char *step_name_text(enum step_name step);          /* "source" */

@@ -291,6 +291,38 @@ def test_an_unknown_app_is_not_found(berth, words):
     assert berth(*words, "--json").json["error"]["code"] == "not_found"
 
 
+@pytest.fixture
+def build(sql):
+    """build(state, step): the name of an app whose release has a build that no line was written of."""
+    name = "unwritten"
+
+    def make(state, step):
+        sql(f"""INSERT INTO berth.apps (app_name, repository, webhook_policy, last_release) VALUES ('{name}', 'acme/unwritten', 'github', 1);
+                INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, build_id, finished_at, run_after)
+                VALUES ('{name}', 1, 'push', '{state}', '{step}', repeat('b', 40), 'berth-unwritten:11111111-2222-3333-4444-555555555555',
+                        CASE WHEN '{state}' IN ('queued', 'running') THEN NULL ELSE now() END, 'infinity')""")
+        return name
+    yield make
+    sql(f"DELETE FROM berth.releases WHERE app_name = '{name}'; DELETE FROM berth.apps WHERE app_name = '{name}'")
+
+
+def test_a_log_without_a_line_is_not_found_once_the_build_has_ended(berth, build):
+    name = build("failed", "build")
+
+    assert_refused(berth("logs", name), NOT_FOUND, "CloudWatch Logs has no log of this build: it wrote none, or its time there is over", f"berth releases {name} v1")
+    told = berth("logs", name, "v1", "--json")
+    assert told.code == NOT_FOUND
+    assert told.json["error"]["code"] == "not_found"
+    assert "CloudWatch Logs has no log of this build" in told.json["error"]["message"]
+
+
+@pytest.mark.parametrize("step, code", [("build", DONE), ("route", NOT_FOUND)])
+def test_a_log_without_a_line_is_an_empty_one_while_the_build_runs(berth, build, step, code):
+    done = berth("logs", build("running", step))
+
+    assert (done.code, done.out) == (code, "")
+
+
 def test_an_unknown_release_or_log_is_not_found(berth, app):
     assert_refused(berth("releases", app, "v99"), NOT_FOUND, "v99", "berth releases")
     assert_refused(berth("status", app, "v99", "--wait"), NOT_FOUND, "v99")

@@ -19,6 +19,9 @@ enum { BUILD_QUOTE_MAX = 400 }; /* bytes of a line that are quoted */
 int build_reason(const struct build_subject *subject, const json_object *build, const struct log_page *log,
                  struct err *e);
 
+/* What is said where a build that has ended has no line in CloudWatch Logs. */
+#define BUILD_LOG_GONE "CloudWatch Logs has no log of this build: it wrote none, or its time there is over"
+
 /* Whether a line of a log, read by itself, is one that says why something stopped: "#8 1.02 npm ERR! ...", "fatal: ...". For marking lines on a page. */
 bool build_line_blames(const char *line);
 
