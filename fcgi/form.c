@@ -53,7 +53,10 @@ static bool is_form_type(const char *type)
     return len == sizeof wanted - 1 && strncasecmp(type, wanted, len) == 0;
 }
 
-/* No control characters but line ends; those become LF alone, as a script on the page would see them. */
+/*
+ * No control characters but line ends and tabs. Line ends become LF alone, as a script on the page would see them; a tab, which comes with what is pasted out of a
+ * table, becomes the space that fields trim.
+ */
 static bool check_text(char *text, size_t len)
 {
     size_t used = 0;
@@ -61,12 +64,14 @@ static bool check_text(char *text, size_t len)
     for (size_t i = 0, step; i < len; i += step) {
         uint32_t code = 0;
         step = text_utf8_char(text + i, len - i, &code);
-        if (step == 0 || (code < 0x20 && code != '\r' && code != '\n') || (code >= 0x7f && code < 0xa0))
+        if (step == 0 || (code < 0x20 && code != '\r' && code != '\n' && code != '\t') || (code >= 0x7f && code < 0xa0))
             return false;
         if (code == '\r' && i + 1 < len && text[i + 1] == '\n')
             continue;
         if (code == '\r')
             text[i] = '\n';
+        if (code == '\t')
+            text[i] = ' ';
         memmove(text + used, text + i, step);
         used += step;
     }

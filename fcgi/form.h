@@ -1,8 +1,8 @@
 /*
  * form - what a browser's form sent: application/x-www-form-urlencoded, read whole, checked, and kept to be shown again with what is wrong of it.
  *
- * Only fields that the form's route declares are kept. Texts are UTF-8 without control characters but line ends (LF, whatever the browser sent), and live in
- * the request's arena. Errors stand beside their field: a page that is shown again shows what was typed (form_value) and what is right (form_error).
+ * Only fields that the form's route declares are kept. Texts are UTF-8 without control characters but line ends (LF, whatever the browser sent; a tab is
+ * a space), and live in the request's arena. Errors stand beside their field: a page that is shown again shows what was typed (form_value) and what is right (form_error).
  */
 #ifndef BERTH_FCGI_FORM_H
 #define BERTH_FCGI_FORM_H

@@ -80,6 +80,21 @@ def test_settings_are_saved_with_an_audit_row_and_the_page_says_so(pages):
     assert "1,280 of 16,384 CPU units" in page  # a rollout's two tasks of 512 beside the live one of 256
 
 
+def test_a_tab_that_was_pasted_is_white_space_and_other_control_characters_are_refused(pages):
+    typed = {"tasks": "\tmany\t", "path_filter": "src/**\tDockerfile", "branch": "main"}
+
+    kept = submit(pages, "settings", do="save", **typed)
+    saved = submit(pages, "settings", tasks="\t3 ", path_filter="src/**\tDockerfile\t", do="save")
+    refused = submit(pages, "settings", tasks="3\v", do="save")
+
+    assert kept.status == 422 and "A field needs another value" in kept.text
+    assert form_of(kept.text, f"/apps/{APP}/settings")["path_filter"] == "src/** Dockerfile"
+    assert saved.status == 303, saved.text
+    assert stored(pages, "tasks || '/' || path_filter") == "3/src/** Dockerfile"
+    assert refused.status == 400
+    submit(pages, "settings", tasks="2", do="save")
+
+
 def test_a_save_without_a_change_writes_nothing(pages):
     before = pages.postgres.one("SELECT count(*) FROM berth.audit_log")
 

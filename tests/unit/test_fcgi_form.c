@@ -132,7 +132,7 @@ static void a_body_that_ends_too_soon_is_refused(void **state)
 static void text_that_is_malformed_or_holds_controls_is_refused(void **state)
 {
     static const char *const texts[] = { "note=%",          "note=%4",      "note=%zz",    "note=%00",
-                                         "note=a%00b",      "note=%01",     "note=%09",    "note=%1b",
+                                         "note=a%00b",      "note=%01",     "note=%0b",    "note=%1b",
                                          "note=%7f",        "note=%c2%85",  "note=%ff",    "note=%c0%80",
                                          "note=%ed%a0%80",  "%00=1",        "unknown=%00", "note=1&note=2",
                                          "note=1&n%6fte=2", "csrf=1&csrf=2" };
@@ -143,6 +143,20 @@ static void text_that_is_malformed_or_holds_controls_is_refused(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (read_text(mem, texts[i], &form) != 400)
             fail_msg("%s was not refused", texts[i]);
+}
+
+static void a_tab_is_white_space(void **state)
+{
+    AUTO_ARENA struct arena *mem = arena_new();
+    struct form *form = NULL;
+    int64_t tasks = 0;
+    (void)state;
+
+    assert_int_equal(read_text(mem, "tasks=%092%09&note=a%09b%09%0d%0ac", &form), 0);
+
+    assert_true(form_number(form, "tasks", 0, 10, &tasks));
+    assert_int_equal(tasks, 2);
+    assert_string_equal(form_text(form, "note"), "a b \nc");
 }
 
 static void fields_are_decoded_and_only_declared_ones_kept(void **state)
@@ -251,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_form_that_is_too_large_is_refused_whatever_length_was_told),
         cmocka_unit_test(a_form_has_so_many_fields_at_most),
         cmocka_unit_test(a_body_that_ends_too_soon_is_refused),
+        cmocka_unit_test(a_tab_is_white_space),
         cmocka_unit_test(text_that_is_malformed_or_holds_controls_is_refused),
         cmocka_unit_test(fields_are_decoded_and_only_declared_ones_kept),
         cmocka_unit_test(a_line_ends_with_lf_whatever_was_sent),
