@@ -157,6 +157,7 @@ int admin_open(const struct settings *settings, struct application *out, struct 
                                  .routes = admin_routes,
                                  .route_count = admin_route_count,
                                  .context = admin,
+                                 .let_in = admin_let_in,
                                  .refuse = admin_refuse,
                                  .is_idle = admin_is_idle,
                                  .close = admin_close };

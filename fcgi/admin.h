@@ -138,7 +138,8 @@ void admin_show(void *context, struct request *request, struct response *respons
 void admin_send(void *context, struct request *request, struct response *response);
 void admin_take(void *context, struct request *request, struct response *response);
 
-/* A request that no handler sees: see struct application. */
+/* Who may ask, and a request that no handler sees: see struct application. */
+bool admin_let_in(void *context, struct request *request, struct response *response);
 void admin_refuse(void *context, struct request *request, struct response *response, int status, const char *message);
 
 /* ---- For models and changes ---- */

@@ -81,7 +81,6 @@ static void refuse(struct admin *admin, struct request *request, struct response
 
 void admin_refuse(void *context, struct request *request, struct response *response, int status, const char *message)
 {
-    set_headers(response);
     refuse(context, request, response, &(const struct refusal){ status, message, NULL });
 }
 
@@ -143,9 +142,10 @@ static bool is_operator(const struct admin *admin, const char *user)
     return false;
 }
 
-/* False: it is answered. The first thing done for any request: nothing of the database is looked at before. */
-static bool let_in(struct admin *admin, struct request *request, struct response *response)
+/* The router asks it before all else, so who is nobody does not even learn which addresses there are. */
+bool admin_let_in(void *context, struct request *request, struct response *response)
 {
+    const struct admin *admin = context;
     struct refusal refusal = { .status = 403, .message = "The web server has signed nobody in." };
 
     set_headers(response);
@@ -153,7 +153,7 @@ static bool let_in(struct admin *admin, struct request *request, struct response
         return true;
     if (request->remote_user && *request->remote_user)
         refusal.message = "You are signed in, but not one of [admin] operators in berth's configuration.";
-    refuse(admin, request, response, &refusal);
+    refuse(context, request, response, &refusal);
     return false;
 }
 
@@ -211,7 +211,7 @@ void admin_show(void *context, struct request *request, struct response *respons
 {
     struct err e = { 0 };
 
-    if (let_in(context, request, response) && make_page(context, request->route->detail, request, response, &e))
+    if (make_page(context, request->route->detail, request, response, &e))
         refuse_page(context, request, response, &e);
 }
 
@@ -222,8 +222,6 @@ void admin_send(void *context, struct request *request, struct response *respons
     AUTO_DB struct db *db = NULL;
     struct err e = { 0 };
 
-    if (!let_in(admin, request, response))
-        return;
     response->body.max = VIEW_OUT_MAX;
     if (db_take(admin->db, &db, &e) || route->reply(admin, db, request, response, &e))
         refuse_page(admin, request, response, &e);
@@ -329,8 +327,6 @@ void admin_take(void *context, struct request *request, struct response *respons
     struct form *form = NULL;
     struct err e = { 0 };
 
-    if (!let_in(admin, request, response))
-        return;
     if (!csrf_is_same_origin(request)) {
         refuse(admin, request, response, &elsewhere);
     } else if (form_read(request, route->fields, &form, &unread.status, &e)) {

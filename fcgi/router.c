@@ -108,6 +108,8 @@ static void answer_route(const struct application *application, const struct rou
 
 void router_answer(const struct application *application, struct request *request, struct response *response)
 {
+    if (application->let_in && !application->let_in(application->context, request, response))
+        return;
     if (!request->path) {
         refuse(application, request, response, 400, "The path is malformed or too long.");
         return;

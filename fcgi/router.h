@@ -38,6 +38,8 @@ struct application {
     const struct route *routes;
     size_t route_count;
     void *context; /* given to each handler; owned */
+    /* Asked of every request before anything of it is looked at; false: it is answered. NULL: everybody may ask. */
+    bool (*let_in)(void *context, struct request *request, struct response *response);
     /* Answers a request that no handler sees: 400, 404 or 405 (Allow is set afterwards). message: one sentence for a person. */
     void (*refuse)(void *context, struct request *request, struct response *response, int status, const char *message);
     /* False: threads of its own are at work with what the context holds, so it must not be freed; NULL: it has none. */

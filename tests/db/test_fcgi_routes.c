@@ -269,6 +269,30 @@ static void nobody_but_an_operator_gets_in_and_the_database_is_not_even_asked(vo
     away.application.close(away.application.context);
 }
 
+static void nobody_learns_which_addresses_there_are(void **state)
+{
+    static const struct ask asks[] = {
+        { .method = "GET", .target = "/nothing" },
+        { .method = "GET", .target = "/%00" },
+        { .method = "DELETE", .target = "/" },
+        { .method = "GET", .target = "/apps/Not-A-Name" },
+        { .method = "GET", .target = "/audit?since=never" },
+    };
+    static const int signed_in[] = { 404, 400, 405, 404, 400 };
+    static const char *const users[] = { NULL, "", "visitor" };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++) {
+        struct ask ask = asks[i];
+        for (size_t u = 0; u < sizeof users / sizeof *users; u++) {
+            ask.user = users[u];
+            assert_answer(f, &ask, 403);
+        }
+        ask.user = "operator";
+        assert_answer(f, &ask, signed_in[i]);
+    }
+}
+
 static void no_route_takes_another_method(void **state)
 {
     static const char *const methods[] = { "GET",   "HEAD",    "POST",  "PUT", "DELETE",
@@ -773,6 +797,7 @@ int main(int argc, char **argv)
         EACH(every_row_goes_through_the_door),
         EACH(every_value_in_a_path_is_checked),
         EACH(nobody_but_an_operator_gets_in_and_the_database_is_not_even_asked),
+        EACH(nobody_learns_which_addresses_there_are),
         EACH(no_route_takes_another_method),
         EACH(a_change_is_not_made_by_a_get),
         EACH(no_change_is_made_without_its_own_token),

@@ -31,6 +31,13 @@ def test_whoever_is_signed_in_but_no_operator_is_refused_with_a_page_that_says_s
     assert "parcel-tracker" not in answer.text
 
 
+def test_who_is_no_operator_is_refused_before_the_address_is_looked_at(pages):
+    for path in ("/nothing", "/apps/Not-A-Name", "/audit?since=never"):
+        assert pages.ask(path, user="visitor").status == 403, path
+        assert pages.ask(path).status in (400, 404), path
+    assert pages.ask("/", user="visitor", method="DELETE").status == 403
+
+
 def test_a_name_that_the_client_claims_by_itself_counts_for_nothing(pages):
     import http.client
 
