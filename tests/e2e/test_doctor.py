@@ -275,6 +275,21 @@ def test_as_a_login_that_sees_little_it_passes_and_says_how_much_was_not_looked_
     assert strict["well"] is False
 
 
+def with_any_number(text):
+    return re.sub(r"\d+", "0", text)
+
+
+def test_the_first_page_shows_what_the_doctor_of_this_version_prints(doctor):
+    sample = (TOP / "www" / "overview.html").read_text(encoding="utf-8").partition("$ berth doctor</b>\n")[2].partition("</code>")[0]
+    checks, _ = doctor()
+
+    printed = {with_any_number(f"{check['verdict']:8} {check['title']}: {check['told']}") for check in checks.values()}
+    lines = [with_any_number(line) for line in sample.splitlines() if line.startswith("ok ")]
+    counts = re.search(r"^(\d+) ok, (\d+) warnings, (\d+) failed, (\d+) skipped$", sample, re.MULTILINE).groups()
+    assert len(lines) == 2 and set(lines) <= printed
+    assert sum(map(int, counts)) == len(checks)
+
+
 def test_for_people_each_check_is_a_line_with_what_to_do_below_and_the_counts_last(stack):
     done = subprocess.run(["berth", "doctor"], env=stack.env, capture_output=True, text=True, timeout=60, check=False)
     lines = done.stdout.splitlines()
