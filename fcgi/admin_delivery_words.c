@@ -157,7 +157,7 @@ int delivery_answered(enum delivery_outcome outcome)
 
 /* What is told of one; NULL is "". */
 struct told {
-    const char *before, *link, *url, *after;
+    const char *before, *at, *link, *url, *after; /* at: of the look that is owed */
     const char *ended_mark, *ended;
     const char *act, *act_url;
 };
@@ -216,15 +216,18 @@ static void tell_duplicate(const struct delivery_entry *entry, struct told *told
     }
 }
 
-static const char *look_of(const struct now *app, struct arena *mem)
+/* Why it was turned away, and when the branch is looked at again. */
+static void tell_look(const struct now *app, const char *reason, struct told *told, struct arena *mem)
 {
-    const char *at = app && app->look_reason ? app->look_due : NULL;
+    const char *look = "; the branch needs no further look";
 
-    if (!app || !app->look_reason)
-        return "; the branch needs no further look";
-    if (!at)
-        return "; the branch is looked at again when there is room";
-    return arena_printf(mem, "; %s is looked at again at %.8s UTC", app->branch, at + sizeof "2015-08-30T" - 1);
+    if (app && app->look_reason) {
+        told->at = app->look_due;
+        look = told->at ? arena_printf(mem, "; %s is looked at again at", app->branch)
+                        : "; the branch is looked at again when there is room";
+    }
+    told->before = arena_printf(mem, "%s%s%s", reason, look, told->at ? "" : ".");
+    told->after = told->at ? "." : NULL;
 }
 
 static struct told tell(const struct delivery_context *context, const struct delivery_entry *entry, struct arena *mem)
@@ -240,10 +243,10 @@ static struct told tell(const struct delivery_context *context, const struct del
         tell_duplicate(entry, &told, mem);
         break;
     case DELIVERY_LIMITED:
-        told.before = arena_printf(mem, "%s%s", entry->reason, look_of(app, mem));
+        tell_look(app, entry->reason, &told, mem);
         break;
     case DELIVERY_OVER_QUOTA:
-        told.before = arena_printf(mem, "%s%s.", entry->reason, look_of(app, mem));
+        tell_look(app, entry->reason, &told, mem);
         told.act = "Raise the quota";
         told.act_url = arena_printf(mem, "/apps/%s/limits", entry->app);
         break;
@@ -268,8 +271,10 @@ json_object *delivery_told(const struct delivery_context *context, const struct 
     struct told told = tell(context, entry, mem);
     const char *before = list_short(mem, told.before, REASON_SHOWN);
 
-    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "mark", mark.class_name, "word", mark.word,
-                      "before", before, "link", text_or_empty(told.link), "url", text_or_empty(told.url), "after",
+    return json_build("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "mark", mark.class_name, "word",
+                      mark.word, "before", before, "at", text_or_empty(told.at), "time",
+                      told.at ? arena_copy_n(mem, told.at + strlen("2015-08-30T"), strlen("12:36:00")) : "", "link",
+                      text_or_empty(told.link), "url", text_or_empty(told.url), "after",
                       list_short(mem, told.after, REASON_SHOWN), "ended_mark", text_or_empty(told.ended_mark), "ended",
                       text_or_empty(told.ended), "act", text_or_empty(told.act), "act_url",
                       text_or_empty(told.act_url));

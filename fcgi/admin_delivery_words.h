@@ -18,8 +18,8 @@ int delivery_context_read(struct db *db, const struct delivery_entry *entries, s
 struct mark mark_of_delivery(enum delivery_outcome outcome);
 
 /*
- * {mark, word, before, link, url, after, ended_mark, ended, act, act_url}: "became", "v57", "/apps/...", "", "mark failed", "failed at build". What doesn't apply
- * is "". link is the thing it became; act is what a person can do, in words, with its address.
+ * {mark, word, before, at, time, link, url, after, ended_mark, ended, act, act_url}: "became", "", "", "v57", "/apps/...", "", "mark failed", "failed at build". What
+ * doesn't apply is "". at and time: of the look that is owed, whole and its time of day; link is the thing it became; act is what a person can do, in words, with its address.
  */
 json_object *delivery_told(const struct delivery_context *context, const struct delivery_entry *entry,
                            struct arena *mem);

@@ -24,7 +24,7 @@ static void each_outcome_is_told_with_the_thing_that_it_became(void **state)
     assert_shows(page, "the same push as");
     assert_shows(page, "href=\"/apps/shop/deliveries/accepted-0001\">accepted</a>");
     assert_shows(page, "a push to wip; the app is built from main");
-    assert_shows(page, "; main is looked at again at ");
+    assert_shows(page, "; main is looked at again at</bdi> <time datetime=\"20");
     assert_shows(page, "CPU units: 0 of 128 in use, a rollout needs 256 more");
     assert_string_equal(page_link(f, page, "Raise the quota"), "/apps/small/limits");
     assert_string_equal(page_link(f, page, "Resume it"), "/apps/rest");
