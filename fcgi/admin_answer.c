@@ -65,13 +65,21 @@ struct refusal {
     const char *message, *hint; /* hint NULL: none */
 };
 
+/* Where a query that is refused leads on to: the same page without it. "" for what is no page. */
+static const char *way_back(const struct request *request, int status)
+{
+    bool is_page = request->route && request->route->handle == admin_show;
+
+    return status == 400 && is_page ? request->path : "";
+}
+
 static void refuse(struct admin *admin, struct request *request, struct response *response,
                    const struct refusal *refusal)
 {
     struct err e = { 0 };
-    AUTO_JSON json_object *model =
-        json_build("{s:i, s:s, s:s, s:o}", "status", refusal->status, "title", response_reason(refusal->status),
-                   "message", refusal->message, "hint", text_parts(refusal->hint, request->mem));
+    AUTO_JSON json_object *model = json_build(
+        "{s:i, s:s, s:s, s:o, s:s}", "status", refusal->status, "title", response_reason(refusal->status), "message",
+        refusal->message, "hint", text_parts(refusal->hint, request->mem), "back", way_back(request, refusal->status));
 
     request->form = NULL; /* the message says it all */
     response->status = refusal->status;
@@ -114,6 +122,12 @@ static void note(const struct request *request, const struct err *e)
             log_text("path", request->path), log_text("user", request->remote_user));
 }
 
+/* A query that no check of the route refused, and what reads it did. With a code from outside it is somebody else's complaint, and no fault of who asked. */
+static bool is_of_the_query(const struct err *e)
+{
+    return e->code == ERR_INVALID && *e->detail == '\0';
+}
+
 /* A page that could not be made. */
 static void refuse_page(struct admin *admin, struct request *request, struct response *response, const struct err *e)
 {
@@ -123,6 +137,8 @@ static void refuse_page(struct admin *admin, struct request *request, struct res
     buf_clear(&response->body);
     if (e->code == ERR_NOT_FOUND) {
         refusal = (struct refusal){ 404, e->message, e->hint };
+    } else if (is_of_the_query(e)) {
+        refusal = (struct refusal){ 400, e->message, e->hint };
     } else {
         note(request, e);
         if (err_may_retry(e))

@@ -33,6 +33,26 @@ def test_a_search_is_shown_as_it_was_typed_and_stays_text(pages):
     assert 'value="&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;"' in answer.text
 
 
+@pytest.mark.parametrize("path, query, told", [("/audit", "since=2026-02-31", "&quot;2026-02-31&quot; is no time"), ("/deliveries", "after=5.x", "begin at the newest"),
+                                               ("/audit", "since=yesterday", "A parameter of the query is malformed.")])
+def test_a_query_that_makes_no_sense_is_told_so_with_a_way_back_and_is_no_error_of_berths(pages, path, query, told):
+    logged = pages.responder.log()
+
+    answer = pages.ask(f"{path}?{query}")
+
+    assert answer.status == 400
+    assert told in answer.text.replace("&#34;", "&quot;")
+    assert f'<a href="{path}">The page without this query</a>' in answer.text
+    assert pages.responder.log()[len(logged):].count("level=error") == 0
+
+
+def test_a_file_that_is_asked_for_by_a_query_that_makes_no_sense_is_told_so_too(pages):
+    answer = pages.ask("/audit.csv?since=2026-02-31")
+
+    assert answer.status == 400
+    assert "is no time" in answer.text
+
+
 def test_the_csv_is_a_file_of_that_name(pages):
     answer = pages.ask("/audit.csv")
 
