@@ -7,6 +7,7 @@
 #include "core/deploy/pipeline.h"
 #include "core/deploy/steps/put_back.h"
 #include "core/deploy/steps/step_scope.h"
+#include "core/deploy/steps/task_definition.h"
 #include "core/tenant/names.h"
 
 enum {
@@ -158,8 +159,10 @@ static int halt_rollout(struct step_run *run, enum step_answer *answer, struct e
     if (asked_for_rollout(run, &asked, e) || deployment_find(run->db, run->app.name, run->mem, &live, e))
         return e->code;
     *answer = STEP_DONE;
-    if (!asked)
+    if (!asked) {
+        task_definition_recall(run);
         return 0;
+    }
     return run->release.halt_deployment_id ? watch(run, &live, answer, e) : put_back(run, &live, answer, e);
 }
 

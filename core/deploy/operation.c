@@ -161,7 +161,7 @@ static int find_target(struct operation *op, int *to, struct release *out, struc
                 *to);
         return err_hint(e, "`berth deploy %s --commit %.7s` builds its commit anew.", op->app, out->commit_sha);
     }
-    if (out->pruned) {
+    if (out->state == RELEASE_LIVE && out->pruned) {
         err_set(e, ERR_INVALID,
                 "%s can't be rolled back to v%d: its image is gone, berth keeps those of the last %d live releases",
                 op->app, *to, PRUNE_KEPT);

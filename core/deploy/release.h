@@ -38,7 +38,7 @@ struct release {
     const char *source_version; /* S3 version id */
     int build_attempt;
     const char *build_id, *image_digest, *task_definition_arn, *ecs_deployment_id;
-    bool pruned;     /* its image and task definition are gone from AWS */
+    bool pruned;     /* its image and task definition are gone from AWS, or about to be */
     int rollback_to; /* the release whose image and configuration it runs again; 0: none */
     enum release_halt halt;
     int halt_by;                    /* the release that takes or took its place; 0: none */

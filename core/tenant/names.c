@@ -20,6 +20,11 @@ const char *name_repository(struct arena *mem, const char *app)
     return arena_printf(mem, "berth/%s", app);
 }
 
+const char *name_image_tag(struct arena *mem, int release, int attempt)
+{
+    return arena_printf(mem, "v%d-a%d", release, attempt);
+}
+
 const char *name_log_group(struct arena *mem, const char *app)
 {
     return arena_printf(mem, "/berth/%s", app);

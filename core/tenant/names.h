@@ -16,8 +16,11 @@ const char *name_task_role(struct arena *mem, const char *app);      /* berth-{a
 const char *name_execution_role(struct arena *mem, const char *app); /* berth-{app}-execution; IAM: 64 */
 const char *name_build_role(struct arena *mem, const char *app);     /* berth-{app}-build; IAM: 64 */
 const char *name_repository(struct arena *mem, const char *app);     /* berth/{app}; ECR: 256 */
-const char *name_log_group(struct arena *mem, const char *app);      /* /berth/{app}; CloudWatch Logs: 512 */
-const char *name_build_project(struct arena *mem, const char *app);  /* berth-{app}; CodeBuild: 150 */
+const char *
+name_image_tag(struct arena *mem, int release,
+               int attempt); /* v{release}-a{attempt}: each build has another, as tags are immutable; ECR: 128 */
+const char *name_log_group(struct arena *mem, const char *app);     /* /berth/{app}; CloudWatch Logs: 512 */
+const char *name_build_project(struct arena *mem, const char *app); /* berth-{app}; CodeBuild: 150 */
 const char *name_target_group(struct arena *mem, const char *app, int generation); /* berth-{app}-{n}; ELBv2: 32 */
 const char *name_service(struct arena *mem, const char *app);                      /* berth-{app}; ECS: 255 */
 const char *name_task_family(struct arena *mem, const char *app);                  /* berth-{app}; ECS: 255 */

@@ -1,6 +1,6 @@
 -- maybe: a text that is another one whenever a release's page would be, but for its log and for the time that passes
 SELECT ROW(r.kind, r.state, r.step, r.attempt, r.halt, r.halt_by, r.commit_sha, r.commit_title, r.pushed_by, r.delivery_id, r.source_version, r.build_attempt,
-           r.build_id, r.image_digest, r.task_definition_arn, r.pruned_at, r.rollback_to, r.error, r.hint, r.created_at, r.finished_at,
+           r.build_id, r.image_digest, r.task_definition_arn, r.pruned_at, r.retired_at, r.rollback_to, r.error, r.hint, r.created_at, r.finished_at,
            r.cpu_units, r.memory_mib, r.tasks, r.port, r.health_check_path,
            a.repository, a.branch, a.state, a.created_at, a.cpu_units, a.memory_mib, a.tasks, a.port, a.health_check_path,
            d.release, l.rollback_to, p.arn, e.newest, e.told, u.first, u.newest, u.cancels, g)::text AS version

@@ -1,5 +1,5 @@
 -- one: the release; step_age_ms by the database's clock
-SELECT app_name, number, kind, state, step, attempt, waits, claims, pruned_at IS NOT NULL AS pruned, lease_token,
+SELECT app_name, number, kind, state, step, attempt, waits, claims, coalesce(pruned_at, retired_at) IS NOT NULL AS pruned, lease_token,
        coalesce(extract(epoch FROM clock_timestamp() - step_started_at) * 1000, 0)::bigint AS step_age_ms,
        commit_sha, commit_title, pushed_by, source_version, build_attempt, build_id, image_digest, task_definition_arn,
        ecs_deployment_id, rollback_to, halt, halt_by, halt_deployment_id,

@@ -184,7 +184,34 @@ static void a_rollout_that_asked_nothing_of_ecs_is_just_cancelled(void **state)
     (void)state;
     make_live();
     halt_in("rollout", "cancel", "1 s");
+    with("task_definition_arn = '" DEFINITION_8 "'");
     asked_before("ecs:RegisterTaskDefinition", "now()");
+
+    expect_move(MOVE_CANCEL, "Cancelled.");
+}
+
+static void a_registration_whose_answer_was_lost_goes_on_record_to_be_removed_in_its_time(void **state)
+{
+    (void)state;
+    make_live();
+    halt_in("rollout", "cancel", "1 s");
+    asked_before("ecs:RegisterTaskDefinition", "NULL");
+    step_expect(&harness, "ListTaskDefinitions", "berth-shop", "{\"taskDefinitionArns\":[\"" DEFINITION_8 "\"]}");
+    step_expect(&harness, "DescribeTaskDefinition", DEFINITION_8,
+                "{\"tags\":[{\"key\":\"berth:app\",\"value\":\"shop\"},{\"key\":\"berth:release\",\"value\":\"1\"}]}");
+
+    expect_move(MOVE_CANCEL, "Cancelled.");
+
+    assert_true(step_holds(&harness, "EXISTS (SELECT FROM berth.releases WHERE number = 1"
+                                     " AND task_definition_arn = '" DEFINITION_8 "')"));
+}
+
+static void a_registration_that_can_t_be_looked_for_keeps_no_cancel(void **state)
+{
+    (void)state;
+    halt_in("rollout", "cancel", "1 s");
+    asked_before("ecs:RegisterTaskDefinition", "NULL");
+    step_refuse(&harness, "ListTaskDefinitions", NULL, "AccessDeniedException", "not authorized");
 
     expect_move(MOVE_CANCEL, "Cancelled.");
 }
@@ -319,6 +346,8 @@ int main(int argc, char **argv)
         TEST(a_build_that_may_not_be_stopped_keeps_nobody_waiting),
         TEST(a_stop_that_got_no_answer_is_asked_again_for_a_minute),
         TEST(a_rollout_that_asked_nothing_of_ecs_is_just_cancelled),
+        TEST(a_registration_whose_answer_was_lost_goes_on_record_to_be_removed_in_its_time),
+        TEST(a_registration_that_can_t_be_looked_for_keeps_no_cancel),
         TEST(a_rollout_is_taken_back_to_what_was_live_and_watched_until_it_is_steady),
         TEST(a_stale_look_ends_no_cancel),
         TEST(what_is_deployed_over_the_cancel_is_taken_back_again),

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/deploy/steps/commit_status.h"
+#include "core/deploy/steps/prune.h"
 #include "tests/db/step_harness.h"
 
 #define STATUSES "https://api.github.test/repos/acme/shop/statuses/" STEP_COMMIT
@@ -220,6 +221,142 @@ static void images_that_can_t_be_removed_fail_no_release(void **state)
     assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.releases WHERE pruned_at IS NOT NULL)"));
 }
 
+/* v3 was superseded in its build, v4 failed in its second one, v5 was cancelled before it had any; v1 went live with its second. All ended two hours ago. */
+static void add_unrecorded_images(void)
+{
+    step_sql(&harness,
+             "UPDATE berth.releases SET state = 'superseded', step = 'build', build_attempt = 1, image_digest = NULL,"
+             " image_bytes = NULL, task_definition_arn = NULL WHERE number = 3;"
+             "UPDATE berth.releases SET state = 'failed', step = 'build', build_attempt = 2, image_digest = NULL,"
+             " image_bytes = NULL, task_definition_arn = NULL WHERE number = 4;"
+             "UPDATE berth.releases SET state = 'cancelled', step = 'source', image_digest = NULL,"
+             " image_bytes = NULL, task_definition_arn = NULL WHERE number = 5;"
+             "UPDATE berth.releases SET build_attempt = 2 WHERE number = 1;"
+             "UPDATE berth.releases SET finished_at = now() - interval '2 hours' WHERE number < 15");
+}
+
+static void images_that_builds_left_behind_are_removed_by_their_tags_and_once(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    add_unrecorded_images();
+    step_expect(
+        &harness, "BatchDeleteImage",
+        "0000000000000001\"},{\"imageTag\":\"v1-a1\"},{\"imageTag\":\"v3-a1\"},"
+        "{\"imageTag\":\"v4-a1\"},{\"imageTag\":\"v4-a2\"}]",
+        "{\"imageIds\":[],\"failures\":[{\"imageId\":{\"imageTag\":\"v3-a1\"},\"failureCode\":\"ImageNotFound\"}]}");
+    step_expect(&harness, "DeregisterTaskDefinition", "\"arn:task-1\"", "{}");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 3, 4, 5] FROM "
+                                     "berth.releases WHERE pruned_at IS NOT NULL)"));
+    step_sql(&harness, "UPDATE berth.releases SET state = 'running', finished_at = NULL, lease_token = 7,"
+                       " lease_until = now() + interval '1 hour' WHERE number = 15");
+    step_reload(&harness, 1);
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+    assert_int_equal(live(&e), 0);
+}
+
+static void the_image_of_a_build_that_may_still_run_is_waited_for(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    add_unrecorded_images();
+    step_sql(&harness, "UPDATE berth.releases SET pruned_at = now() WHERE number = 1;"
+                       "UPDATE berth.releases SET finished_at = now() - interval '50 minutes' WHERE number IN (3, 4)");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness,
+                           "NOT EXISTS (SELECT FROM berth.releases WHERE pruned_at IS NOT NULL AND number IN (3, 4))"));
+}
+
+static void a_task_definition_that_somebody_has_deleted_keeps_no_other(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    step_expect(&harness, "BatchDeleteImage", NULL, "{\"imageIds\":[],\"failures\":[]}");
+    step_refuse(&harness, "DeregisterTaskDefinition", "\"arn:task-1\"", "ClientException",
+                "Unable to describe task definition.");
+    step_refuse(&harness, "DeregisterTaskDefinition", "\"arn:task-2\"", "InvalidParameterException", "no revision");
+    step_expect(&harness, "DeregisterTaskDefinition", "\"arn:task-3\"", "{}");
+    step_expect(&harness, "DeregisterTaskDefinition", "\"arn:task-4\"", "{}");
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(step_holds(&harness, "(SELECT array_agg(number ORDER BY number) = ARRAY[1, 3, 4] FROM "
+                                     "berth.releases WHERE pruned_at IS NOT NULL)"));
+}
+
+/* As operation_rollback sees it. */
+static bool is_pruned(int number)
+{
+    struct release release = { 0 };
+    struct err e = { 0 };
+
+    if (release_get(harness.db, "shop", number, harness.mem, &release, &e))
+        fail_msg("%s", e.message);
+    return release.pruned;
+}
+
+static void what_may_be_gone_is_no_release_to_go_back_to(void **state)
+{
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    step_lose(&harness, "BatchDeleteImage", NULL);
+    primary_is("ecs-svc/1", "arn:task", "COMPLETED");
+
+    assert_int_equal(live(&e), 0);
+
+    assert_true(is_pruned(4));
+    assert_false(is_pruned(5));
+    assert_true(step_holds(&harness, "NOT EXISTS (SELECT FROM berth.releases WHERE pruned_at IS NOT NULL)"));
+}
+
+/* The rollback that holds the app's row may be to one of them. */
+static void nothing_is_retired_while_a_rollback_is_queued(void **state)
+{
+    AUTO_DB struct db *operator= NULL;
+    struct err e = { 0 };
+    (void)state;
+    github.token = NULL;
+    add_history();
+    assert_int_equal(db_take(harness.owner, &operator, & e), 0);
+    assert_int_equal(db_begin(operator, NULL, &e), 0);
+    assert_int_equal(harness_run(operator, NULL, QUERY_SHAPE_MANY,
+                                 "SELECT 1 FROM berth.apps WHERE app_name = 'shop' FOR NO KEY UPDATE", &e),
+                     0);
+    assert_int_equal(harness_run(harness.db, NULL, QUERY_SHAPE_NONE, "SET lock_timeout = '50ms'", &e), 0);
+
+    prune(&harness.run); /* asks AWS for nothing */
+
+    assert_false(is_pruned(1));
+    db_rollback(operator);
+}
+
+static void without_the_lease_nothing_is_retired(void **state)
+{
+    (void)state;
+    add_history();
+    harness.run.release.lease_token++;
+
+    prune(&harness.run);
+
+    assert_false(is_pruned(1));
+}
+
 static void without_a_token_github_is_told_nothing(void **state)
 {
     (void)state;
@@ -243,6 +380,12 @@ int main(int argc, char **argv)
         TEST(images_that_no_kept_release_uses_are_removed),
         TEST(images_whose_size_is_not_known_are_asked_for_the_newest_first),
         TEST(images_that_can_t_be_removed_fail_no_release),
+        TEST(images_that_builds_left_behind_are_removed_by_their_tags_and_once),
+        TEST(the_image_of_a_build_that_may_still_run_is_waited_for),
+        TEST(a_task_definition_that_somebody_has_deleted_keeps_no_other),
+        TEST(what_may_be_gone_is_no_release_to_go_back_to),
+        TEST(nothing_is_retired_while_a_rollback_is_queued),
+        TEST(without_the_lease_nothing_is_retired),
         TEST(without_a_token_github_is_told_nothing),
     };
 

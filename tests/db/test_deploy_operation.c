@@ -61,6 +61,7 @@ static void a_rollback_that_can_t_be_is_refused_with_what_to_do(void **state)
     push(SHA_B);
     assert_int_equal(claim(), 2);
     end(2, "failed");
+    sql("UPDATE berth.releases SET pruned_at = now() WHERE number = 2");
     assert_int_equal(rollback(2, NULL, &e), -ERR_INVALID); /* never went live */
     assert_non_null(strstr(e.message, "never went live (it is failed)"));
     assert_true(e.hint[0] != '\0');

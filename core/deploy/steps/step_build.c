@@ -15,11 +15,11 @@
 #include "core/deploy/steps/step_scope.h"
 #include "core/tenant/names.h"
 
-enum { BUILD_ATTEMPTS_MAX = 2, DIGEST_LEN = 71 };
+enum { DIGEST_LEN = 71 };
 
 static const char *image_tag(const struct step_run *run)
 {
-    return arena_printf(run->mem, "v%d-a%d", run->release.number, run->release.build_attempt);
+    return name_image_tag(run->mem, run->release.number, run->release.build_attempt);
 }
 
 static json_object *variable(const char *name, const char *value)

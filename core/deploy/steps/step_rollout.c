@@ -287,8 +287,10 @@ int rollout_abandon(struct step_run *run, struct err *e)
 
     if (was_deployed(run, &asked, e))
         return e->code;
-    if (!asked)
+    if (!asked) {
+        task_definition_recall(run);
         return 0;
+    }
     if (deployment_find(run->db, run->app.name, run->mem, &live, e) || withdraw(run, &live, e))
         return e->code;
     if (live.release)

@@ -9,6 +9,8 @@
 #include "core/deploy/steps/policies.h"
 #include "core/deploy/steps/step.h"
 
+enum { BUILD_ATTEMPTS_MAX = 2 }; /* of a release, each with an image of its own */
+
 static inline struct policy_scope step_scope(const struct step_run *run)
 {
     return (struct policy_scope){ .partition = run->partition,

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/log.h"
 #include "core/deploy/estate/ownership.h"
 #include "core/deploy/steps/step_scope.h"
 #include "core/tenant/names.h"
@@ -231,4 +232,27 @@ int task_definition_ensure(struct step_run *run, struct err *e)
     if (json_read_text(reply, "/taskDefinition/taskDefinitionArn", run->mem, &arn, e))
         return e->code;
     return keep(run, arn, e);
+}
+
+static int recall(struct step_run *run, struct err *e)
+{
+    int64_t times = 0;
+    const char *arn = NULL;
+
+    if (run->release.task_definition_arn)
+        return 0;
+    if (step_times_asked(run, "ecs:RegisterTaskDefinition", &times, e))
+        return e->code;
+    if (times > 0 && find(run, name_task_family(run->mem, run->app.name), &arn, e))
+        return e->code;
+    return arn ? keep(run, arn, e) : 0;
+}
+
+void task_definition_recall(struct step_run *run)
+{
+    struct err e = { 0 };
+
+    if (recall(run, &e))
+        log_err(LOG_WARN, "a task definition that may have been registered was not looked for", &e,
+                log_text("app", run->app.name), log_int("release", run->release.number));
 }

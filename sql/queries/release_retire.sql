@@ -1,0 +1,2 @@
+-- many: number, image_digest and task_definition_arn (null: one that is kept), tags (attempts whose image goes by its tag) of releases before $2, held under $3, that neither the last $4 live ones nor anything under way needs; at most $6; no rollback goes back to them from now on
+SELECT number, image_digest, task_definition_arn, tags FROM berth.retire_releases($1, $2::int, $3::bigint, $4::int, $5::int, $6::int)
