@@ -1,13 +1,6 @@
 -- maybe: what the app's page tells besides its settings: when and by whom it was made, its last release, the last release of one of the same name that was destroyed (0: none), who paused it, what is owed to it, and which quota refuses it now
 SELECT to_char(a.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS created_at, c.actor AS created_by, a.last_release,
-       -- Numbers have no gaps and grow with time, so halving finds the last one that is older than the app in a few look-ups.
-       (WITH RECURSIVE half AS (
-            SELECT 0 AS low, a.last_release AS high
-            UNION ALL
-            SELECT CASE WHEN r.created_at < a.created_at THEN r.number ELSE h.low END, CASE WHEN r.created_at < a.created_at THEN h.high ELSE r.number - 1 END
-              FROM half h JOIN berth.releases r ON r.app_name = a.app_name AND r.number = (h.low + h.high + 1) / 2
-             WHERE h.low < h.high)
-        SELECT max(f.low) FROM half f) AS before,
+       berth.release_before(a.app_name) AS before,
        b.actor AS paused_by, to_char(b.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS paused_at,
        k.reason AS owed, to_char(k.owed_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS owed_at,
        CASE WHEN k.run_after < 'infinity' THEN to_char(k.run_after AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') END AS due_at,

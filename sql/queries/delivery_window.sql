@@ -2,7 +2,7 @@
 SELECT (extract(epoch FROM d.received_at) * 1000000)::bigint AS micros, d.app_name, d.delivery_id
   FROM ((SELECT w.received_at, w.app_name, w.delivery_id
            FROM berth.deliveries w
-          WHERE w.app_name = $1::text
+          WHERE w.app_name = $1::text AND w.received_at > '-infinity'
             AND (w.received_at, w.delivery_id) < (coalesce('1970-01-01Z'::timestamptz + $2::bigint * interval '1 microsecond', 'infinity'), coalesce($4::text, ''))
           ORDER BY w.received_at DESC, w.delivery_id DESC OFFSET $5::int - 1 LIMIT 1)
         UNION ALL
