@@ -276,7 +276,8 @@ static bool raises(const struct change *change)
     return false;
 }
 
-/* The looks first, then the buckets: in the order in which a worker that settles a look locks them. */
+/* The looks first, then the buckets: in the order in which a worker that settles a look locks them. Until the commit no push is judged by what was: of one app its row is
+ * locked, of all apps hasten_looks sees to it. */
 static int save(struct change *change, struct err *e)
 {
     AUTO_ROWS struct db_rows *rows = NULL;

@@ -7,6 +7,8 @@
 #include <cmocka.h>
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,6 +344,52 @@ static void a_raised_default_hastens_every_look_but_those_of_paused_apps(void **
     HOLDS("(SELECT run_after = 'infinity' FROM berth.looks WHERE app_name = 'cellar')");
 }
 
+struct raise {
+    int code;
+    struct err e;
+    atomic_bool done;
+};
+
+static void *raise_default(void *context)
+{
+    struct raise *raise = context;
+    const struct limit_edit edit = { LIMIT_TASKS, 100, LIMIT_UNSEEN };
+    struct arena *own = arena_new();
+    struct limit_conflict of_it[LIMIT_COUNT];
+    size_t count = 0;
+
+    raise->code = limits_set(admin, NULL, "ann", &edit, 1, own, of_it, &count, &raise->e);
+    raise->done = true;
+    arena_free(own);
+    return NULL;
+}
+
+/* It was refused by the old default, and would wait for ever. */
+static void a_push_that_is_judged_while_the_default_is_raised_is_looked_at_again(void **state)
+{
+    AUTO_DB struct db *push = harness_take(superuser);
+    struct raise raise = { 0 };
+    struct err e = { 0 };
+    pthread_t thread;
+    (void)state;
+    sql("UPDATE berth.apps SET tasks = 50, repository_id = 1 WHERE app_name = 'shop'");
+    assert_int_equal(db_begin(push, NULL, &e), 0);
+    assert_int_equal(harness_run(push, NULL, QUERY_SHAPE_MANY,
+                                 "SELECT outcome FROM berth.take_delivery('shop', 'd-1', 'push', NULL, sha256('1'), "
+                                 "NULL, 'acme/shop', 1, 'main', repeat('a', 40), 'Title', 'mara', 'new', NULL)",
+                                 &e),
+                     0);
+
+    assert_int_equal(pthread_create(&thread, NULL, raise_default, &raise), 0);
+    while (!raise.done && number("SELECT count(*) AS n FROM pg_locks WHERE NOT granted") == 0)
+        sched_yield();
+    assert_int_equal(db_commit(push, &e), 0);
+    pthread_join(thread, NULL);
+
+    assert_int_equal(raise.code, 0);
+    HOLDS("(SELECT reason = 'over_quota' AND run_after <= now() FROM berth.looks WHERE app_name = 'shop')");
+}
+
 /* ---- One table of limits ---- */
 
 static void the_bounds_and_titles_here_are_those_of_the_database(void **state)
@@ -412,6 +460,7 @@ int main(int argc, char **argv)
         LIMIT_TEST(a_changed_default_settles_the_buckets_that_it_rules_and_no_others),
         LIMIT_TEST(a_raise_hastens_the_look_that_is_owed_and_a_cut_does_not),
         LIMIT_TEST(a_raised_default_hastens_every_look_but_those_of_paused_apps),
+        LIMIT_TEST(a_push_that_is_judged_while_the_default_is_raised_is_looked_at_again),
         LIMIT_TEST(the_bounds_and_titles_here_are_those_of_the_database),
     };
     return cmocka_run_group_tests_name("tenant/limit_store", tests, open_all, close_all);
