@@ -326,6 +326,20 @@ def test_times_are_in_the_readers_zone_and_the_foot_says_which(live, browse, chr
     assert "2 March" in browse(f"/apps/{app}").evaluate("document.querySelector('dl.line').innerText")
 
 
+def test_the_time_of_the_next_look_at_a_branch_is_in_the_readers_zone_too(live, browse, chromium):
+    app = live.make_app()
+    live.postgres.sql(f"""
+        INSERT INTO berth.deliveries (app_name, delivery_id, event, outcome, reason, body_sha256, branch, commit_sha)
+            VALUES ('{app}', '{app}-limited', 'push', 'limited', 'pushes come too fast', sha256('x'), 'main', repeat('a', 40));
+        INSERT INTO berth.looks (app_name, reason, owed_at, run_after) VALUES ('{app}', 'limited', now(), '2036-06-15T22:05:11Z')
+    """)
+    chromium.call("Emulation.setTimezoneOverride", timezoneId="Asia/Tokyo")
+
+    for path in (f"/deliveries?app={app}", f"/apps/{app}/deliveries/{app}-limited"):
+        told = browse(path).evaluate("document.querySelector('#content').innerText.replace(/\\s+/g, ' ')")
+        assert "pushes come too fast; main is looked at again at 07:05:11." in told, told
+
+
 def test_a_step_that_is_under_way_counts_on(live, browse):
     app = live.make_app()
     page = browse(live.begin_build(app, 2))
