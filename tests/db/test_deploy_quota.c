@@ -270,6 +270,42 @@ static void what_does_not_fit_beside_a_release_on_its_way_is_looked_at_again_in_
     HOLDS("(SELECT run_after FROM berth.looks) = 'infinity'");
 }
 
+/* Nothing of it is tried again by itself. */
+static void a_refused_deploy_promises_no_look(void **state)
+{
+    const struct github_commit commit = { .sha = SHA_B, .title = "Again" };
+    struct err e = { 0 };
+    int made = 0;
+    (void)state;
+    quota("cpu_units = 1536");
+    assert_int_equal(PUSH(1), INTAKE_ACCEPTED);
+    assert_int_equal(claim(), 1);
+    go_to(1, "build");
+
+    assert_int_equal(operation_deploy(admin, "shop", "ann", &commit, &made, &e), ERR_QUOTA);
+
+    assert_null(strstr(e.hint, "looked at again"));
+    assert_non_null(strstr(e.hint, "A release is on its way: when it has ended there may be room."));
+    HOLDS("NOT EXISTS (SELECT 1 FROM berth.looks)");
+    e = (struct err){ 0 };
+    quota("cpu_units = 8192, releases_per_hour = 1");
+    assert_int_equal(operation_deploy(admin, "shop", "ann", &commit, &made, &e), ERR_QUOTA);
+    assert_non_null(strstr(e.hint, "There is room again when the hour has passed."));
+}
+
+static void of_a_flood_over_a_quota_only_the_first_body_is_kept(void **state)
+{
+    (void)state;
+    quota("releases_per_hour = 1");
+    assert_int_equal(PUSH(1), INTAKE_ACCEPTED);
+
+    assert_int_equal(PUSH(2), INTAKE_OVER_QUOTA);
+    assert_int_equal(PUSH(3), INTAKE_OVER_QUOTA);
+    assert_int_equal(PUSH(4), INTAKE_OVER_QUOTA);
+
+    HOLDS("(SELECT count(*) = 3 AND count(body) = 1 FROM berth.deliveries WHERE outcome = 'over_quota')");
+}
+
 static void full_image_storage_is_looked_at_again_while_a_release_may_prune_it(void **state)
 {
     (void)state;
@@ -609,6 +645,8 @@ int main(int argc, char **argv)
         QUOTA_TEST(a_push_counts_the_rollback_that_it_goes_after),
         QUOTA_TEST(a_second_rollback_takes_the_place_of_the_queued_one_and_does_not_count_it),
         QUOTA_TEST(what_does_not_fit_beside_a_release_on_its_way_is_looked_at_again_in_a_minute),
+        QUOTA_TEST(a_refused_deploy_promises_no_look),
+        QUOTA_TEST(of_a_flood_over_a_quota_only_the_first_body_is_kept),
         QUOTA_TEST(full_image_storage_is_looked_at_again_while_a_release_may_prune_it),
         QUOTA_TEST(a_refusal_is_told_once_in_the_timeline_of_the_newest_release),
         QUOTA_TEST(releases_of_the_last_hour_count_and_the_oldest_tells_when_there_is_room),
