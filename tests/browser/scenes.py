@@ -67,6 +67,12 @@ SCENES = [
     Scene("app-rollback-too-late", "/apps/pricing", form="/apps/pricing/rollback", expired=True, status=403),
     Scene("app-deploy-too-late", "/apps/pricing", form="/apps/pricing/deploy", expired=True, status=403, alike=True),
     Scene("app-cancel-refused", "/apps/pricing", form="/apps/pricing/cancel", status=409, alike=True),
+    Scene("app-two-under-way", "/apps/invoice-api", form="/apps/invoice-api/cancel", status=409,
+          meanwhile="INSERT INTO berth.releases (app_name, number, kind, state, step, commit_sha, commit_title, pushed_by) "
+                    "VALUES ('invoice-api', 11, 'push', 'queued', 'source', repeat('d', 40), 'Round per line, not per invoice', 'teo'); "
+                    "UPDATE berth.apps SET last_release = 11 WHERE app_name = 'invoice-api'",
+          afterwards="DELETE FROM berth.releases WHERE app_name = 'invoice-api' AND number = 11; "
+                     "UPDATE berth.apps SET last_release = 10 WHERE app_name = 'invoice-api'"),
     Scene("app-pause-too-late", "/apps/pricing", form="/apps/pricing/pause", expired=True, status=403, alike=True),
     Scene("app-resume-too-late", "/apps/webhooks-demo", form="/apps/webhooks-demo/resume", expired=True, status=403, alike=True),
 
