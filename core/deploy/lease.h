@@ -24,7 +24,8 @@ struct lease {
 };
 
 int lease_renew(struct lease *lease, struct err *e);
-int lease_keep(struct lease *lease, struct err *e); /* renewed when a third of it is gone: for what is no aws_call and may keep us waiting */
+int lease_keep(struct lease *lease,
+               struct err *e); /* renewed when a third of it is gone: for what is no aws_call and may keep us waiting */
 
 struct aws_guard lease_to_change(struct lease *lease);
 struct aws_guard lease_to_look(struct lease *lease);
