@@ -71,7 +71,7 @@ class StandIn:
         method = method or ("GET" if body is None else "POST")
         request = urllib.request.Request(f"{self.url}/_control/{path}", data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as reply:
+            with urllib.request.urlopen(request, timeout=120) as reply:
                 return json.load(reply)
         except urllib.error.HTTPError as refused:
             return json.load(refused)

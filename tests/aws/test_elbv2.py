@@ -142,6 +142,7 @@ def test_a_target_is_initial_then_healthy_then_draining_then_gone(account):
     group = account.target_group()
     account.rule(group)
     target = {"Id": "10.42.0.9", "Port": 8080}
+    account.stand_in.control("timing", {"target_drain": 5000})
 
     def states():
         health = account.elbv2.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]

@@ -15,7 +15,7 @@
 enum { THREADS = 16, ROUNDS = 200, ROOM = 3 };
 
 static struct gate *gate;
-static atomic_int inside, most, entered;
+static atomic_int inside, most, entered, arrived;
 static int order[THREADS];
 
 static void *go_through(void *unused)
@@ -36,6 +36,7 @@ static void *go_through(void *unused)
 
 static void *take_a_number(void *number)
 {
+    atomic_fetch_add(&arrived, 1);
     if (gate_enter(gate, 10000)) {
         order[atomic_fetch_add(&entered, 1)] = *(int *)number;
         gate_leave(gate);
@@ -48,6 +49,7 @@ static int set_up(void **state)
     (void)state;
     atomic_store(&entered, 0);
     atomic_store(&most, 0);
+    atomic_store(&arrived, 0);
     return 0;
 }
 
@@ -94,7 +96,9 @@ static void who_waits_longest_is_next(void **state)
     for (int i = 0; i < THREADS; i++) {
         numbers[i] = i;
         pthread_create(&threads[i], NULL, take_a_number, &numbers[i]);
-        clock_sleep_ms(&clock_system, 20);
+        while (atomic_load(&arrived) <= i)
+            clock_sleep_ms(&clock_system, 1);
+        clock_sleep_ms(&clock_system, 50); /* from there into the line */
     }
     gate_leave(gate);
     for (int i = 0; i < THREADS; i++)
