@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from conftest import ACCOUNT, REGISTRY
 from standin import wait_until
+from world import DEFAULT_TIMING
 
 
 def refusal(refused):
@@ -199,6 +200,7 @@ def test_an_update_rolls_out_beside_the_old_deployment_within_the_percentages(ac
     account.ecs.create_service(**asked)
     account.settled(asked["serviceName"])
     seen = []
+    account.stand_in.control("timing", {"task_start": 3000, "task_drain": 3000})  # long enough to be seen on a busy machine
 
     account.ecs.update_service(cluster="berth", service=asked["serviceName"], taskDefinition=account.task_definition())
 
@@ -208,6 +210,7 @@ def test_an_update_rolls_out_beside_the_old_deployment_within_the_percentages(ac
         return len(service["deployments"]) == 1 and service["deployments"][0]["rolloutState"] == "COMPLETED"
 
     wait_until(steady)
+    account.stand_in.control("timing", DEFAULT_TIMING)
     totals = [sum(count for _, count in deployments) for deployments in seen]
     assert min(totals) >= 2 and max(totals) <= 4
     assert any([status for status, _ in deployments] == ["PRIMARY", "ACTIVE"] for deployments in seen)
